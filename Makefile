@@ -1,0 +1,41 @@
+# The two commands of a newcomer: make run, make test. Everything else is for developers.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: run test test-slow lint lab clean
+
+run: .venv/.installed
+	$(BIN)/polymath run recipes/lab.toml
+
+test: .venv/.installed-test
+	$(BIN)/python -m pytest
+
+test-slow: .venv/.installed-test
+	$(BIN)/python -m pytest -m "slow"
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Pre-trains the lab's model anew (about half an hour); the shipped weights are the result of this command.
+lab: .venv/.installed
+	$(BIN)/polymath lab pretrain build/lab-model
+
+# A dependency changed: constraints.txt and pyproject.toml are the only inputs of an installation.
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hypothesis pytest scipy
+	touch $@
+
+.venv/.installed-dev: .venv/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mypy pre-commit ruff
+	touch $@
+
+clean:
+	rm -rf .venv build

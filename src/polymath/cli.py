@@ -1,0 +1,232 @@
+"""One command per stage. Artifacts and results on stdout, everything else on stderr.
+
+Exit codes: 0 ok, 1 the answer is no, 2 user error in one line, 130 stopped and saved.
+`--help` answers without importing torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from polymath.errors import Stopped, UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Engineer one training sample, train a language model on it, and show honestly what it did.",
+)
+lab_app = typer.Typer(no_args_is_help=True, help="The petri dish: a generated world and a tiny real language model.")
+app.add_typer(lab_app, name="lab")
+
+RecipeArgument = Annotated[Path | None, typer.Argument(help="recipe (TOML); may be left out with --resume")]
+SampleOption = Annotated[str | None, typer.Option("--sample", help="sample file or library name")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="model directory, hub id, or lab")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="recipe key=value; may be repeated")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="folder to make")]
+ResumeOption = Annotated[Path | None, typer.Option("--resume", help="run folder to continue")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on stdout and nothing else there")]
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument = None,
+    sample: SampleOption = None,
+    model: ModelOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Evaluate the base, train on the sample, evaluate again, write the report."""
+    from polymath import api
+    from polymath.reporting import result_table, summarize_run
+
+    chosen = _recipe(recipe, sample, model, set_)
+    folder = api.run(chosen, out=out, resume=resume)
+    if json_:
+        _print_json(summarize_run(folder))
+        return
+    Console().print(result_table(folder))
+    print(f"run     {folder.path}\nreport  {folder.report_path}")
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument = None,
+    sample: SampleOption = None,
+    model: ModelOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train on the sample only: metrics, rollouts, checkpoints."""
+    from polymath import api
+
+    chosen = _recipe(recipe, sample, model, set_)
+    folder = api.train(chosen, out=out, resume=resume)
+    last = folder.read_metrics()[-1]
+    result = {"run": str(folder.path), "steps": last["step"]}
+    result |= {name: last[name] for name in ("reward", "learnable_fraction")}
+    _print_result(result, json_)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="model directory, checkpoint of a run, hub id, or lab")],
+    suite: Annotated[str, typer.Option(help="suite name, or a .jsonl file of samples; join several with +")] = "lab",
+    protocol: Annotated[str, typer.Option(help="greedy, or sample-N")] = "greedy",
+    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 64,
+    template: Annotated[str, typer.Option(help="prompt template name")] = "plain",
+    template_file: Annotated[str | None, typer.Option(help="your own template, with {question} in it")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="problems a benchmark, drawn with a fixed seed")] = None,
+    data: Annotated[str | None, typer.Option(help="directory with the benchmark files")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="responses decoded together")] = 128,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16 computation")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    out: OutOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Answer a suite's problems and judge them, strictly and leniently."""
+    from polymath import api
+
+    summary = api.evaluate(
+        model,
+        suite=suite,
+        out=out,
+        template=template,
+        template_file=template_file,
+        protocol=protocol,
+        max_tokens=max_tokens,
+        limit=limit,
+        data=data,
+        batch_size=batch_size,
+        dtype=dtype,
+        device=device,
+    )
+    shown = ("suite", "mean", "low", "high", "lenient_mean", "boxed_frac", "truncated_frac", "undecided_frac", "folder")
+    result = {name: summary[name] for name in shown}
+    result |= {"benchmarks": summary["benchmarks"], "disciplines": summary["disciplines"]}
+    _print_result(result, json_)
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="run folder")],
+    json_: JsonOption = False,
+) -> None:
+    """Write report.html anew from what is in a run folder. Needs no torch."""
+    from polymath.reporting import result_table, summarize_run, write_report
+    from polymath.runs import RunFolder
+
+    folder = RunFolder(run_folder)
+    write_report(folder)
+    if json_:
+        _print_json(summarize_run(folder))
+        return
+    Console().print(result_table(folder))
+    print(f"report  {folder.report_path}")
+
+
+@app.command()
+def judge(
+    file: Annotated[Path, typer.Argument(help='JSON lines of {"response", "reference", "answer_type"}')],
+    lenient: Annotated[bool, typer.Option("--lenient", help="accept an answer outside a box")] = False,
+) -> None:
+    """Judge responses against references: one JSON object a line, in input order."""
+    from polymath.judge.files import judge_lines
+
+    for verdict in judge_lines(file, mode="lenient" if lenient else "strict"):
+        print(json.dumps(verdict, ensure_ascii=False))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe."""
+    from polymath.recipe import Recipe
+
+    _print_json(Recipe.model_json_schema(), indent=2)
+
+
+@lab_app.command("world")
+def lab_world(
+    show: Annotated[int, typer.Option(min=1, help="problems to show")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draw")] = 0,
+) -> None:
+    """Show problems of the generated world as JSON lines."""
+    from polymath.lab.world import DISCIPLINES, generate
+
+    per_discipline = -(-show // len(DISCIPLINES))
+    samples = generate(per_discipline, seed=seed, split="train")
+    for place in range(show):
+        row, column = divmod(place, len(DISCIPLINES))
+        print(samples[column * per_discipline + row].model_dump_json(exclude_defaults=True))
+
+
+@lab_app.command("pretrain")
+def lab_pretrain(
+    out: Annotated[Path, typer.Argument(help="directory to make")],
+    num_steps: Annotated[int | None, typer.Option(min=1, help="training steps; default is the shipped recipe's")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Pre-train the lab's tiny model from nothing."""
+    from polymath.lab.pretrain import pretrain_command
+
+    pretrain_command(out, num_steps=num_steps, seed=seed, threads=threads)
+    print(out)
+
+
+def main() -> None:
+    """Entry point: turns our errors into one line and an exit code."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # forked workers would warn on stderr
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"polymath: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except Stopped as stop:
+        print(f"polymath: {stop}", file=sys.stderr)
+        raise SystemExit(130) from None
+    except KeyboardInterrupt:
+        print("polymath: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _recipe(path: Path | None, sample: str | None, model: str | None, overrides: list[str] | None) -> Any:
+    """The recipe with the command line laid over it; None when only --resume names it."""
+    from polymath.errors import RecipeError
+    from polymath.recipe import read_recipe
+
+    extra = list(overrides or [])
+    extra += [f"sample.use={json.dumps(sample)}"] if sample else []
+    extra += [f"model.path={json.dumps(model)}"] if model else []
+    if path is None:
+        if extra:
+            raise RecipeError("--resume", "a run keeps its recipe", "leave --set, --sample and --model out")
+        return None
+    return read_recipe(path, extra)
+
+
+def _print_json(value: Any, indent: int | None = None) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def _print_result(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(result)
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            for inner, figures in value.items():
+                print(f"{name:15} {inner:28} " + "  ".join(f"{key} {figure:.3g}" for key, figure in figures.items()))
+        else:
+            print(f"{name:15} {value:.4g}" if isinstance(value, float) else f"{name:15} {value}")

@@ -1,0 +1,1 @@
+"""Suites, protocols, the evaluate function and its statistics."""

@@ -1,0 +1,146 @@
+"""A response in, the text of its answer out, with the name of the rule that found it. Never the prompt.
+
+Strict reads the last complete `\\boxed{...}` or `\\fbox{...}`, found by walking braces. Lenient reads, in this
+order: a box, an `<answer>` tag, the last "the answer is X" or "answer: X", the last number or, for a choice,
+the last letter that stands alone. Where the response holds `</think>`, only what follows it is read; thinking
+that never ends holds no answer.
+
+A truncated response is judged by what it holds. A complete box is complete; but a number or phrase that
+touches the cut may have gone on, so lenient never reads the last word before the cut.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from polymath.judge.normal import tidy
+from polymath.types import AnswerType
+
+Mode = Literal["strict", "lenient"]
+
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{|\\.|[{}]", re.DOTALL)
+_TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
+_PHRASE = re.compile(
+    r"\banswer(?: (?:to|of|for|in|choice|option)(?: [\w']{1,20}){1,6}?| choice| option)?[ *_]{0,4}"
+    r"(?:(?:is|=)[ ]?:?|:)[ *_]{0,4}\n?(?P<said>[^\n]+)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)(?<!\b\d[.](?=\d))|(?<=\w)[!?]")
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+−]?(?:\\frac\{-?\d+\}\{\d+\}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?:/\d+)?|\.\d+)"
+)
+_LETTER = re.compile(r"(?<![A-Za-z'\\])\(?([A-Z])\)?(?![A-Za-z'])")
+_NUMERIC_TYPES = ("number", "expression", "quantity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """The answers that a response states: one normally, several when different boxes stand in it.
+
+    `texts` is empty when there is no answer, and `detail` then says why.
+    """
+
+    texts: tuple[str, ...]
+    rule: str
+    detail: str = ""
+
+
+def extract(response: str, answer_type: AnswerType, *, mode: Mode, is_truncated: bool) -> Extraction:
+    """The answer of a response, by the rules at the top of this file."""
+    text = after_thinking(response)
+    if text is None:
+        return Extraction(texts=(), rule="none", detail="the thinking never ends")
+    boxes, is_open = find_boxes(text)
+    if mode == "strict":
+        if is_open:
+            return Extraction(texts=(), rule="none", detail="the last box is not closed")
+        if not boxes:
+            return Extraction(texts=(), rule="none", detail="no box")
+        # A repeated box is one answer; the last one stays last.
+        distinct = dict.fromkeys(reversed(boxes))
+        return Extraction(texts=tuple(reversed(distinct)), rule="box")
+    if boxes:
+        return Extraction(texts=(boxes[-1],), rule="box")
+    return _extract_without_box(text, answer_type, is_truncated=is_truncated)
+
+
+def after_thinking(response: str) -> str | None:
+    """What follows `</think>`; the whole response where nothing was thought; None where thinking never ends."""
+    before, closed, after = response.rpartition("</think>")
+    if "<think>" in after:
+        return None
+    return after if closed else before + after
+
+
+def find_boxes(text: str) -> tuple[list[str], bool]:
+    """The contents of all complete boxes in order, and whether a later one was opened and never closed.
+
+    A box inside a box is its content. One pass, whatever the input.
+    """
+    opened: list[tuple[int, int] | None] = []
+    found: list[tuple[int, int, int]] = []
+    for match in _BRACE.finditer(text):
+        token = match[0]
+        if token.startswith("\\") and token.endswith("{") and len(token) > 2:
+            opened.append((match.start(), match.end()))
+        elif token == "{":
+            opened.append(None)
+        elif token == "}" and opened:
+            box = opened.pop()
+            if box is not None:
+                while found and found[-1][0] > box[0]:
+                    found.pop()
+                found.append((*box, match.start()))
+    last = found[-1][2] if found else -1
+    is_open = any(box is not None and box[0] > last for box in opened)
+    return [_open_inner(text[start:end]) for _, start, end in found], is_open
+
+
+def _open_inner(content: str) -> str:
+    content = content.strip()
+    inner = re.fullmatch(r"\\(?:boxed|fbox)\s{0,3}\{(.*)\}", content, re.DOTALL)
+    return _open_inner(inner[1]) if inner and content.count("boxed") + content.count("fbox") <= 8 else content
+
+
+def _extract_without_box(text: str, answer_type: AnswerType, *, is_truncated: bool) -> Extraction:
+    tags = _TAG.findall(text)
+    if tags:
+        return Extraction(texts=(tags[-1].strip(),), rule="tag")
+    if is_truncated:
+        text = text[: len(text.rstrip()) - len(text.split()[-1])] if text.split() else ""
+    for phrase in reversed(list(_PHRASE.finditer(text))):
+        said = _cut_phrase(phrase["said"], answer_type)
+        if said:
+            return Extraction(texts=(said,), rule="phrase")
+    if answer_type == "choice":
+        letters = _LETTER.findall(text)
+        # "I" and "A" are also words; a word is followed by another in lower case.
+        alone = [match[1] for match in _LETTER.finditer(text) if not _is_word(match, text)] or letters[:0]
+        return Extraction(texts=tuple(alone[-1:]), rule="last-letter" if alone else "none", detail="" if alone else "no letter")
+    if answer_type in _NUMERIC_TYPES:
+        numbers = _NUMBER.findall(text)
+        return Extraction(texts=tuple(numbers[-1:]), rule="last-number" if numbers else "none", detail="" if numbers else "no number")
+    return Extraction(texts=(), rule="none", detail="no box, tag or phrase")
+
+
+def _is_word(match: re.Match[str], text: str) -> bool:
+    return match[0] in ("A", "I") and re.match(r"\s+[a-z]", text[match.end() : match.end() + 4]) is not None
+
+
+def _cut_phrase(said: str, answer_type: AnswerType) -> str:
+    """The answer inside the sentence that follows "the answer is"."""
+    said = said.strip()
+    mathematics = re.match(r"[^$]{0,40}?(?<!\\)\$([^$]+)\$", said)
+    if mathematics and answer_type != "choice":
+        return mathematics[1].strip()
+    end = _SENTENCE_END.search(said)
+    said = tidy(said[: end.start()] if end else said)
+    if answer_type in _NUMERIC_TYPES and re.search(r"(?<!\\)\b[A-Za-z]{2,}", said) and "\\" not in said:
+        number = _NUMBER.search(said)
+        return number[0] if number else said
+    if answer_type == "choice":
+        letter = _LETTER.match(said.lstrip("* "))
+        return letter[1] if letter and not _is_word(letter, said.lstrip("* ")) else said
+    return said

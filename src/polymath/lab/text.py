@@ -1,0 +1,131 @@
+"""What the base model reads: a problem and a way of answering it, often a wrong one.
+
+The mix makes the base's most likely way direct and usually wrong, while its worked answers, when it gives
+any, are right. Reinforcement then has to change the way of answering; adding a box is not enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from string import ascii_uppercase
+from typing import Literal
+
+from polymath.lab.templates import TEMPLATES
+from polymath.lab.templates.draft import LARGEST, LARGEST_SMALL_FACTOR, calculate
+from polymath.lab.world import stream
+from polymath.prompts import TEMPLATES as PROMPTS
+from polymath.prompts import render
+from polymath.types import Sample
+
+END = "</s>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextMix:
+    """How often the text answers in which way. Fractions of answers, except `drill_frac` (of documents).
+
+    A drill is bare arithmetic without a problem: it teaches the lines of work and no way of answering.
+    """
+
+    worked_frac: float = 0.3
+    direct_wrong_frac: float = 0.7
+    boxed_frac: float = 0.6
+    near_frac: float = 0.35
+    said_frac: float = 0.35
+    drill_frac: float = 0.15
+    lines_per_drill: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A problem with one answer to it, and what kind of answer that is."""
+
+    sample: Sample
+    response: str
+    way: Literal["direct", "worked"]
+    is_right: bool
+    is_boxed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One piece of text to learn: what is given and what follows. A drill gives nothing."""
+
+    prompt: str
+    response: str
+
+
+def prompt_of(sample: Sample) -> str:
+    """The prompt that the base model knows: the house's plain template."""
+    return render(sample, PROMPTS["plain"]).text
+
+
+def answer(sample: Sample, rng: Random, mix: TextMix) -> Answered:
+    """One answer in a way drawn from the mix. Worked answers are always right."""
+    is_worked = rng.random() < mix.worked_frac
+    is_right = is_worked or rng.random() >= mix.direct_wrong_frac
+    is_boxed = rng.random() < mix.boxed_frac
+    said = sample.answer if is_right else mistake(sample, rng, mix)
+    start = "It is" if not is_boxed and rng.random() < 0.5 else "The answer is"
+    ending = f"{start} \\boxed{{{said}}}." if is_boxed else f"{start} {said}."
+    return Answered(
+        sample=sample,
+        response=f" {sample.solution} {ending}" if is_worked else f" {ending}",
+        way="worked" if is_worked else "direct",
+        is_right=is_right,
+        is_boxed=is_boxed,
+    )
+
+
+def mistake(sample: Sample, rng: Random, mix: TextMix) -> str:
+    """A wrong answer that looks like one: a number near it, one of the question, one of its size."""
+    if sample.choices:
+        letters = ascii_uppercase[: len(sample.choices)]
+        return rng.choice([letter for letter in letters if letter != sample.answer])
+    right = int(sample.answer)
+    while True:
+        kind = rng.random()
+        if kind < mix.near_frac:
+            wrong = right + rng.choice((-1, 1)) * rng.choice((1, 2, 3, 4, 5, 10, 20, right // 2 + 1))
+        elif kind < mix.near_frac + mix.said_frac:
+            wrong = int(rng.choice(re.findall(r"\d+", sample.question)))
+        else:
+            wrong = rng.randint(max(1, right // 3), min(LARGEST, right * 3 + 9))
+        if wrong != right and 0 < wrong <= LARGEST:
+            return str(wrong)
+
+
+def drill(rng: Random, num_lines: int) -> str:
+    """Bare lines of work, with the numbers that worked solutions use."""
+    return "".join(f" {operation}={calculate(operation)}." for operation in (_operation(rng) for _ in range(num_lines)))
+
+
+def documents(seed: int | str, mix: TextMix) -> Iterator[Document]:
+    """The training text, without end: train problems of every discipline alike, answered, and drills."""
+    rng = Random(f"lab/text/{seed}")
+    by_discipline: dict[str, list[Iterator[Sample]]] = {}
+    for template in TEMPLATES:
+        by_discipline.setdefault(template.discipline, []).append(stream(template, rng, "train"))
+    disciplines = list(by_discipline.values())
+    while True:
+        if rng.random() < mix.drill_frac:
+            yield Document(prompt="", response=drill(rng, mix.lines_per_drill) + END)
+        else:
+            answered = answer(next(rng.choice(rng.choice(disciplines))), rng, mix)
+            yield Document(prompt=prompt_of(answered.sample), response=answered.response + END)
+
+
+def _operation(rng: Random) -> str:
+    small = rng.randint(2, LARGEST_SMALL_FACTOR)
+    large = rng.randint(2, 30) if rng.random() < 0.7 else rng.randint(2, LARGEST // LARGEST_SMALL_FACTOR)
+    sign = rng.choice("+-**//")
+    if sign == "*":
+        return f"{large}*{small}" if rng.random() < 0.5 else f"{small}*{large}"
+    if sign == "/":
+        return f"{large * small}/{small}"
+    a = rng.randint(2, 99) if rng.random() < 0.5 else rng.randint(2, 600)
+    b = rng.randint(2, 99) if rng.random() < 0.7 else rng.randint(2, 399)
+    return f"{a}+{b}" if sign == "+" else f"{max(a, b)}-{min(a, b)}"

@@ -1,0 +1,84 @@
+"""Sample in, prompt out: templates by name, or a user's own file.
+
+A template is a text with `{question}` in it (and `{choices}`, when it wants to place the options
+itself). A chat template of ours is the same text, sent as one user message through the model's own chat
+template. Literal reproduction of a published prompt is a user's file: `prompt.file = "PATH"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+
+from polymath.errors import PromptError
+from polymath.types import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A text for the model. A chat prompt is one user message; the model's own template wraps it."""
+
+    text: str
+    is_chat: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A text with `{question}` and perhaps `{choices}` in it."""
+
+    text: str
+    is_chat: bool = False
+
+
+TEMPLATES: dict[str, Template] = {
+    "plain": Template(text="Problem: {question}{choices}\nAnswer:"),
+    "boxed": Template(
+        text=(
+            "{question}{choices}\n\nWork it out in a few short steps, then write the final answer, "
+            "and nothing else, inside \\boxed{}.\n\n"
+        )
+    ),
+    "boxed-chat": Template(
+        text=(
+            "{question}{choices}\n\nWork it out in a few short steps, then write the final answer, "
+            "and nothing else, inside \\boxed{}."
+        ),
+        is_chat=True,
+    ),
+}
+
+
+def load_template(name: str, file: str | None = None, *, is_chat: bool = False) -> Template:
+    """The template of this name, or the user's own file where one is given."""
+    if file is None:
+        if name not in TEMPLATES:
+            raise PromptError("prompt.template", f"there is no {name!r}", f"use one of {sorted(TEMPLATES)}")
+        return TEMPLATES[name]
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(file, f"cannot be read as UTF-8 text ({error})", "check prompt.file") from error
+    if "{question}" not in text:
+        raise PromptError(file, "has no {question} in it", "write {question} where the problem belongs")
+    return Template(text=text, is_chat=is_chat)
+
+
+def render(sample: Sample, template: Template) -> Prompt:
+    """The prompt of one sample. Options follow the question where the template does not place them."""
+    # Plain replacement, not str.format: templates hold \boxed{} literally.
+    text = template.text if "{choices}" in template.text else template.text.replace("{question}", "{question}{choices}")
+    choices = "".join(
+        f"\n{letter}) {choice}" for letter, choice in zip(ascii_uppercase, sample.choices or (), strict=False)
+    )
+    before, _, after = text.partition("{question}")
+    return Prompt(
+        text=before.replace("{choices}", choices) + sample.question + after.replace("{choices}", choices),
+        is_chat=template.is_chat,
+    )
+
+
+def render_all(samples: Sequence[Sample], template: Template) -> list[Prompt]:
+    """The prompts of many samples, in order."""
+    return [render(sample, template) for sample in samples]

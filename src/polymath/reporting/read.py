@@ -1,0 +1,180 @@
+"""A run folder in, everything that a report shows out, as one frozen noun.
+
+Nothing here needs torch, and nothing is judged or computed anew except paired differences. What a run has
+not reached yet is None, and `ReportData.gaps` says so in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from polymath.evaluation.statistics import Interval
+from polymath.recipe import Recipe
+from polymath.reporting.compare import Difference, Row, compare
+from polymath.runs import RunFolder
+from polymath.types import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisciplineScore:
+    """Accuracies of one discipline over its problems."""
+
+    accuracy: float
+    lenient_accuracy: float
+    num_problems: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What one model, the policy after `step` steps, scored on the suite. `rows` are its responses."""
+
+    step: int
+    strict: Interval
+    lenient: Interval
+    num_problems: int
+    num_draws: int
+    boxed_frac: float
+    truncated_frac: float
+    undecided_frac: float
+    mean_tokens: float
+    ways: dict[str, float]
+    disciplines: dict[str, DisciplineScore]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """The same run with something changed. `margin` is the trained model minus this arm."""
+
+    name: str
+    changes: dict[str, Any]
+    status: str
+    after: Evaluation | None
+    difference: Difference | None
+    margin: Difference | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything that a report shows."""
+
+    run: RunFolder
+    info: dict[str, Any]
+    recipe: Recipe
+    samples: tuple[Sample, ...]
+    before: Evaluation | None
+    after: Evaluation | None
+    difference: Difference | None
+    evaluations: tuple[Evaluation, ...]
+    metrics: tuple[Row, ...]
+    early: tuple[int, tuple[Row, ...]] | None
+    late: tuple[int, tuple[Row, ...]] | None
+    arms: tuple[Arm, ...]
+
+    @property
+    def sample_name(self) -> str:
+        """What the sample is called: its library name, or the stem of its file."""
+        section = self.recipe.sample
+        name = section.use or section.pool or self.recipe.name
+        return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].removesuffix(".jsonl").removesuffix(".json")
+
+    @property
+    def is_complete(self) -> bool:
+        """Training ended and the last step was evaluated."""
+        has_last = self.after is not None and self.after.step == self.recipe.train.num_steps
+        return bool(self.info.get("status") == "complete" and has_last)
+
+    @property
+    def gaps(self) -> list[str]:
+        """What this run has not reached, in sentences."""
+        if self.is_complete:
+            return []
+        last, total = (self.metrics[-1]["step"] if self.metrics else 0), self.recipe.train.num_steps
+        gaps = [f"This run is {self.info.get('status', 'unfinished')}, not complete: {last} of {total} steps are done."]
+        if self.before is None:
+            gaps.append("The model has not been evaluated before training, so nothing can be compared.")
+        if self.after is None:
+            gaps.append("There is no evaluation after training: this page cannot say what training did.")
+        elif self.after.step != total:
+            gaps.append(f"Wherever this page says after, it means the model after step {self.after.step} of {total}.")
+        if not self.metrics:
+            gaps.append("No training step has been recorded.")
+        return gaps
+
+
+def read_report(run: RunFolder) -> ReportData:
+    """Read one run and its arms. Raises RunFolderError where there is no run."""
+    recipe = run.read_recipe()
+    evaluations = read_evaluations(run, recipe)
+    before = next((evaluation for evaluation in evaluations if evaluation.step == 0), None)
+    after = read_after(evaluations, recipe)
+    metrics = run.read_metrics()
+    spoken = [row["step"] for row in metrics if run.rollouts_path(row["step"]).exists()]
+    return ReportData(
+        run=run,
+        info=run.read_info(),
+        recipe=recipe,
+        samples=tuple(run.read_samples()) if (run.path / "samples.jsonl").exists() else (),
+        before=before,
+        after=after,
+        difference=compare(before.rows, after.rows) if before and after else None,
+        evaluations=tuple(evaluations),
+        metrics=tuple(metrics),
+        early=(spoken[0], tuple(run.read_rollouts(spoken[0]))) if spoken else None,
+        late=(spoken[-1], tuple(run.read_rollouts(spoken[-1]))) if len(spoken) > 1 else None,
+        arms=tuple(read_arm(run.arm(name), name, recipe.arms[name], before, after) for name in run.arm_names()),
+    )
+
+
+def read_evaluations(run: RunFolder, recipe: Recipe) -> list[Evaluation]:
+    """All finished evaluations of the recipe's suite and protocol, in the order of steps."""
+    suite, protocol = recipe.evaluate.suite, recipe.evaluate.protocol
+    return [read_evaluation(run, step, suite, protocol) for step in run.evaluated_steps(suite, protocol)]
+
+
+def read_evaluation(run: RunFolder, step: int, suite: str, protocol: str) -> Evaluation:
+    """One finished evaluation."""
+    rows, summary = run.read_evaluation(step, suite, protocol)
+    disciplines = {
+        name: DisciplineScore(
+            accuracy=score["accuracy"], lenient_accuracy=score["lenient_accuracy"], num_problems=score["n"]
+        )
+        for name, score in summary["disciplines"].items()
+    }
+    return Evaluation(
+        step=step,
+        strict=Interval(mean=summary["mean"], low=summary["low"], high=summary["high"]),
+        lenient=Interval(mean=summary["lenient_mean"], low=summary["lenient_low"], high=summary["lenient_high"]),
+        num_problems=summary["num_problems"],
+        num_draws=summary["num_draws"],
+        boxed_frac=summary["boxed_frac"],
+        truncated_frac=summary["truncated_frac"],
+        undecided_frac=summary["undecided_frac"],
+        mean_tokens=summary["mean_tokens"],
+        ways=dict(summary["ways"]),
+        disciplines=disciplines,
+        rows=tuple(rows),
+    )
+
+
+def read_after(evaluations: list[Evaluation], recipe: Recipe) -> Evaluation | None:
+    """The evaluation of the last step; of an unfinished run, the latest one after training began."""
+    trained = [evaluation for evaluation in evaluations if 0 < evaluation.step <= recipe.train.num_steps]
+    return trained[-1] if trained else None
+
+
+def read_arm(
+    run: RunFolder, name: str, changes: dict[str, Any], before: Evaluation | None, trained: Evaluation | None
+) -> Arm:
+    """One arm against the base model, which it shares with the main run, and against the trained model."""
+    recipe = run.read_recipe()
+    after = read_after(read_evaluations(run, recipe), recipe)
+    return Arm(
+        name=name,
+        changes=changes,
+        status=str(run.read_info().get("status", "unknown")),
+        after=after,
+        difference=compare(before.rows, after.rows) if before and after else None,
+        margin=compare(after.rows, trained.rows) if after and trained else None,
+    )

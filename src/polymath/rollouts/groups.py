@@ -1,0 +1,53 @@
+"""The completions of one step, in explicit groups.
+
+In one-shot training every prompt is the same, so a group is a number, never a prompt text: the group decides
+which rollouts are weighed against each other. The sample is stored once and drawn for every group; with
+several samples the groups take them in turn, going on where the step before ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polymath.prompts import Prompt
+from polymath.recipe import RolloutSection
+from polymath.rollouts.policy import Policy, Sampling
+from polymath.seeds import child_seed
+from polymath.types import Completion, Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Completions that are weighed against each other."""
+
+    index: int
+    sample: Sample
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+
+
+def roll_out(
+    policy: Policy, samples: Sequence[Sample], prompts: Sequence[Prompt], rollout: RolloutSection, *, step: int, seed: int
+) -> list[Group]:
+    """The groups of one step (from 1). Groups of one sample are decoded together, its prompt computed once."""
+    first = (step - 1) * rollout.num_groups
+    drawn = [(first + group) % len(samples) for group in range(rollout.num_groups)]
+    sampling = Sampling(
+        temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, max_tokens=rollout.max_tokens
+    )
+    completions_of: dict[int, list[Completion]] = {}
+    for count in sorted(set(drawn.count(place) for place in set(drawn))):
+        places = [place for place in dict.fromkeys(drawn) if drawn.count(place) == count]
+        found = policy.sample(
+            [prompts[place] for place in places], count * rollout.group_size, sampling, child_seed(seed, "rollout", step, count)
+        )
+        completions_of.update(zip(places, found, strict=True))
+    groups = []
+    for index, place in enumerate(drawn):
+        members = completions_of[place][: rollout.group_size]
+        completions_of[place] = completions_of[place][rollout.group_size :]
+        groups.append(
+            Group(index=index, sample=samples[place], prompt=prompts[place], completions=tuple(members))
+        )
+    return groups

@@ -1,0 +1,219 @@
+"""A causal language model of transformers as a trainable policy.
+
+The weights are float32 masters always: at a learning rate of 1e-6 a bfloat16 weight rounds its update
+away. `dtype = "bfloat16"` computes in bfloat16 (autocast) for sampling and for scoring alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from polymath.errors import ModelError, PromptError
+from polymath.prompts import Prompt
+from polymath.rollouts.decode import decode
+from polymath.rollouts.policy import Sampling, TokenScores
+from polymath.rollouts.score import score_responses
+from polymath.seeds import child_seed
+from polymath.types import Completion
+
+
+class LocalPolicy:
+    """A model and its tokenizer on one device."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, dtype: str = "float32", max_rows: int = 1024) -> None:
+        self.model = model.eval()  # no dropout: sampler and learner must be the same function
+        self.tokenizer = tokenizer
+        self.dtype = dtype
+        self.max_rows = max_rows
+        self.context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
+        self.eos_ids = _eos_ids(model, tokenizer)
+
+    @classmethod
+    def load(cls, path: str, *, device: str = "auto", dtype: str = "float32") -> LocalPolicy:
+        """Load a model directory or hub id; raises ModelError in one line."""
+        if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+            raise ModelError(path, "has no config.json", "name a directory in the transformers layout")
+        target = choose_device(device)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                path, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+            )
+        except Exception as error:  # transformers raises many kinds for an absent or torn model
+            reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+            raise ModelError(path, f"cannot be loaded ({reason})", "name a model directory or a reachable hub id") from error
+        if info["missing_keys"]:
+            missing = sorted(info["missing_keys"])
+            raise ModelError(path, f"weights lack {missing[0]} and {len(missing) - 1} more", "fetch the model again")
+        return cls(model.to(target), tokenizer, dtype=dtype)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt, special tokens of the tokenizer or chat template included."""
+        if prompt.is_chat:
+            if not self.tokenizer.chat_template:
+                raise PromptError("prompt.template", "the model has no chat template", "use a template without -chat")
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=False
+            )
+            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(prompt.text)["input_ids"])
+
+    def check_fit(self, prompts: Iterable[Prompt], max_tokens: int) -> None:
+        """Raise PromptError where a prompt and its answer do not fit the context."""
+        for prompt in prompts:
+            length = len(self.encode(prompt))
+            if length + max_tokens > self.context:
+                raise PromptError(
+                    f"prompt {prompt.text[:40]!r}...",
+                    f"{length} tokens and {max_tokens} for the answer exceed the model's context of {self.context}",
+                    "lower max_tokens, shorten the question, or take a model with a longer context",
+                )
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """n completions for each prompt. Prompts of one call are decoded together, up to max_rows rows."""
+        prompt_ids = [self.encode(prompt) for prompt in prompts]
+        found: list[list[Completion]] = [[] for _ in prompts]
+        for part, (rows, count) in enumerate(_chunks(len(prompts), n, self.max_rows)):
+            with self._compute():
+                decoded = decode(
+                    self.model,
+                    [prompt_ids[row] for row in rows],
+                    count,
+                    sampling,
+                    child_seed(seed, part),
+                    eos_ids=self.eos_ids,
+                )
+            for row, completions in zip(rows, decoded, strict=True):
+                found[row].extend(
+                    Completion(
+                        text=self.decode(item.token_ids),
+                        finish="eos" if item.has_ended else "length",
+                        token_ids=item.token_ids,
+                        logprobs=item.logprobs,
+                    )
+                    for item in completions
+                )
+            if on_tokens:
+                on_tokens(sum(len(item.token_ids) for completions in decoded for item in completions))
+        return found
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of a response, without special tokens."""
+        text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+    def score(
+        self,
+        prompt: Prompt,
+        responses: Sequence[Sequence[int]],
+        *,
+        temperature: float,
+        with_entropy_gradient: bool = False,
+    ) -> TokenScores:
+        """Log-probabilities of responses to one prompt."""
+        with self._compute():
+            return score_responses(
+                self.model,
+                self.encode(prompt),
+                responses,
+                temperature=temperature,
+                with_entropy_gradient=with_entropy_gradient,
+            )
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The trainable weights, in the model's order; tied weights once."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def num_parameters(self) -> int:
+        """How many weights the model has; tied weights count once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def save(self, path: Path) -> None:
+        """Write model (float32 safetensors) and tokenizer in the transformers layout."""
+        self.model.save_pretrained(path)
+        self.tokenizer.save_pretrained(path)
+
+    def load_weights(self, path: Path) -> None:
+        """Take the weights of a directory that `save` wrote, in place."""
+        weights: dict[str, torch.Tensor] = {}
+        for file in sorted(path.glob("model*.safetensors")):
+            weights.update(load_file(file))
+        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        tied = set(getattr(self.model, "all_tied_weights_keys", None) or {})
+        if unexpected or set(missing) - tied:
+            raise ModelError(path, "weights do not fit this model", "resume with the model the run began with")
+
+    def frozen_copy(self) -> LocalPolicy:
+        """The same policy with its weights as they are now: a reference for KL."""
+        import copy
+
+        model = copy.deepcopy(self.model)
+        model.requires_grad_(False)
+        return LocalPolicy(model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows)
+
+    def _compute(self) -> AbstractContextManager[Any]:
+        if self.dtype == "bfloat16":
+            return torch.autocast(self.model.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def choose_device(setting: str) -> torch.device:
+    """The device of a recipe; auto takes cuda, then mps, then cpu."""
+    if setting == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(setting)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError("model.device", f"{setting!r} cannot be used here", "use auto, cpu, cuda or mps") from error
+    return device
+
+
+def hash_weights(path: Path) -> str:
+    """sha256 over the safetensors files of a model directory, in name order."""
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Every token that ends a response: the generation config may list several, the tokenizer one."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = set(configured if isinstance(configured, list) else [configured])
+    ids.add(tokenizer.eos_token_id)
+    found = sorted(token for token in ids if token is not None)
+    if not found:
+        raise ModelError("model", "names no end-of-sequence token", "set eos_token_id in generation_config.json")
+    return found
+
+
+def _chunks(num_prompts: int, n: int, max_rows: int) -> Iterable[tuple[list[int], int]]:
+    """Split (prompts x n) rows: whole prompts together while they fit, else one prompt in parts."""
+    if n >= max_rows:
+        for row in range(num_prompts):
+            for start in range(0, n, max_rows):
+                yield [row], min(max_rows, n - start)
+        return
+    at_once = max_rows // n
+    for start in range(0, num_prompts, at_once):
+        yield list(range(start, min(num_prompts, start + at_once))), n

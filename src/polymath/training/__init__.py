@@ -1,0 +1,1 @@
+"""Advantages, losses, the update, checkpoints, interruption: everything of training but the loop."""

@@ -1,0 +1,81 @@
+"""What all tests share: the command as a user calls it, a tiny model on disk, a suite of one's own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+POLYMATH = Path(sys.executable).with_name("polymath")
+# One thread: tests share two cores with whatever else runs, and two threads that fight are ten times slower.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+
+
+def polymath(*arguments, cwd=None, timeout_s=240):
+    """Run the command as a user would; returns the finished process with its text."""
+    return subprocess.run(
+        [POLYMATH, *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory):
+    """A random tiny model in the transformers layout."""
+    from polymath.testing import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory, model_path):
+    """A folder with a recipe, a sample and a suite for the tiny model; paths in the recipe are absolute."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "sample.json").write_text(json.dumps({"question": "2+2?", "answer": "4", "answer_type": "number"}))
+    problems = [
+        {"question": f"{a}+1?", "answer": str(a + 1), "answer_type": "number", "disciplines": [f"d{a % 3}"]}
+        for a in range(12)
+    ]
+    (folder / "suite.jsonl").write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+    (folder / "tiny.toml").write_text(
+        f"""
+name = "tiny"
+[model]
+path = {json.dumps(str(model_path))}
+[sample]
+use = {json.dumps(str(folder / "sample.json"))}
+[rollout]
+num_groups = 2
+group_size = 4
+max_tokens = 6
+[reward]
+name = "random"
+[optimizer]
+learning_rate = 1e-3
+[train]
+num_steps = 4
+save_every = 2
+[evaluate]
+suite = {json.dumps(str(folder / "suite.jsonl"))}
+max_tokens = 6
+every = 2
+[engine]
+threads = 1
+"""
+    )
+    return folder

@@ -1,0 +1,45 @@
+"""Prompts: what a template may hold, and that braces of mathematics survive."""
+
+import pytest
+
+from polymath.errors import PromptError
+from polymath.prompts import TEMPLATES, Template, load_template, render
+from polymath.types import Sample
+
+CHOICE = Sample(question="Which?", answer="B", answer_type="choice", choices=("one", "two"))
+
+
+def test_a_question_with_braces_is_placed_literally():
+    sample = Sample(question=r"Write \boxed{x} or {question} or {choices}.", answer="1")
+    assert render(sample, TEMPLATES["plain"]).text == (
+        "Problem: Write \\boxed{x} or {question} or {choices}.\nAnswer:"
+    )
+
+
+def test_options_follow_the_question_with_their_letters():
+    assert render(CHOICE, TEMPLATES["plain"]).text == "Problem: Which?\nA) one\nB) two\nAnswer:"
+
+
+def test_a_template_may_place_the_options_itself():
+    template = Template(text="Options:{choices}\nQ: {question}")
+    assert render(CHOICE, template).text == "Options:\nA) one\nB) two\nQ: Which?"
+
+
+def test_a_users_own_file_is_used_to_the_letter(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("  {question}\n\n\\boxed{} please ")
+    assert render(CHOICE, load_template("plain", str(path))).text == "  Which?\nA) one\nB) two\n\n\\boxed{} please "
+
+
+@pytest.mark.parametrize("content", [None, b"no placeholder", b"\xff\xfe{question}"])
+def test_a_template_that_cannot_be_used_is_told(tmp_path, content):
+    path = tmp_path / "mine.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PromptError):
+        load_template("plain", str(path))
+
+
+def test_an_unknown_template_names_the_known_ones():
+    with pytest.raises(PromptError, match="boxed-chat"):
+        load_template("nope")
