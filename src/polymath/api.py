@@ -136,6 +136,33 @@ def evaluate(
     )
 
 
+def pretrain_lab(out: Path, *, minutes: float | None, seed: int, threads: int | None) -> dict[str, Any]:
+    """Pre-train the lab's model into `out` and write its base scores on its card; returns the card."""
+    from polymath.lab import read_card, update_card
+    from polymath.lab.pretrain import PretrainRecipe, pretrain
+    from polymath.progress import ProgressLine
+
+    recipe = PretrainRecipe()
+    num_steps = recipe.num_steps if minutes is None else max(1, round(minutes * recipe.steps_per_minute))
+    with ProgressLine("pretrain", num_steps) as line:
+
+        def show(step: int, num_steps: int, loss: float, tokens_per_s: float) -> None:
+            line.advance(loss=loss, tokens_per_s=tokens_per_s)
+
+        with telling_disk_errors(out):
+            pretrain(out, minutes=minutes, seed=seed, num_threads=choose_threads(threads or "auto"), on_step=show)
+    update_card(out, base_scores=measure_base(str(out), out / "evaluation"))
+    shutil.rmtree(out / "evaluation")
+    return read_card(out)
+
+
+def measure_base(model: str, folder: Path) -> dict[str, Any]:
+    """What the card says of a lab model: greedy on the lab's test problems, strict and lenient."""
+    summary = evaluate(model, suite="lab", out=folder, batch_size=350)
+    shown = ("num_problems", "mean", "low", "high", "lenient_mean", "lenient_low", "lenient_high", "boxed_frac", "ways")
+    return {"suite": "lab", "protocol": "greedy", **{name: summary[name] for name in shown}}
+
+
 def evaluation_folder(model: str) -> Path:
     """RUN/evaluations/step-N for RUN/checkpoints/step-N, else evaluations/MODEL."""
     path = Path(model)

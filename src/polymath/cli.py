@@ -174,15 +174,24 @@ def lab_world(
 @lab_app.command("pretrain")
 def lab_pretrain(
     out: Annotated[Path, typer.Argument(help="directory to make")],
-    num_steps: Annotated[int | None, typer.Option(min=1, help="training steps; default is the shipped recipe's")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="rough length; default is the shipped model's number of steps")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of text and weights")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="default: looks at affinity and load")] = None,
+    json_: JsonOption = False,
 ) -> None:
-    """Pre-train the lab's tiny model from nothing."""
-    from polymath.lab.pretrain import pretrain_command
+    """Pre-train the lab's tiny model from nothing and measure its base scores."""
+    from polymath import api
 
-    pretrain_command(out, num_steps=num_steps, seed=seed, threads=threads)
-    print(out)
+    card = api.pretrain_lab(out, minutes=minutes, seed=seed, threads=threads)
+    _print_result({"model": str(out), **card["base_scores"]}, json_)
+
+
+@lab_app.command("card")
+def lab_card() -> None:
+    """Print the card of the shipped weights: recipe, seed, hashes, base scores."""
+    from polymath.lab import read_card
+
+    _print_json(read_card(), indent=2)
 
 
 def main() -> None:

@@ -47,6 +47,14 @@ TEMPLATES: dict[str, Template] = {
         ),
         is_chat=True,
     ),
+    # For base models and very small ones, which copy a form more readily than they follow a request.
+    "worked-example": Template(
+        text=(
+            "Problem: A box holds 4 pens. How many pens are in 3 boxes?\n"
+            "Solution: 4 * 3 = 12. The answer is \\boxed{12}.\n\n"
+            "Problem: {question}{choices}\nSolution:"
+        ),
+    ),
 }
 
 

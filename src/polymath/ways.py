@@ -18,7 +18,9 @@ WAYS: tuple[str, ...] = ("worked", "direct", "code", "boxed", "self_check")
 
 _CODE = re.compile(r"```|^[ \t]*(?:def \w+\(|import \w|from \w+ import|print\()", re.MULTILINE)
 _VALUE_AFTER_EQUALS = re.compile(r"=\s{0,4}[-+$\\(\[{]{0,3}\s?(?:\d|\.\d|frac|sqrt|pi|[a-zA-Z]\b)")
-_OPERATION = re.compile(r"[\w)}\]%]\s{0,3}(?:[-+*/^×÷·−]|\\(?:times|cdot|div)(?![a-z]))\s{0,3}[\w\\({$-]|\\[dt]?frac|\\sqrt")
+_OPERATION = re.compile(
+    r"[\w)}\]%]\s{0,3}(?:[-+*/^×÷·−]|\\(?:times|cdot|div)(?![a-z]))\s{0,3}[\w\\({$-]|\\[dt]?frac|\\sqrt"
+)
 _SELF_CHECK = re.compile(
     r"\b(?:re-?check|re-?think|re-?calculat|verify|verif(?:ies|ied|ying|ication)|double[- ]check|let me check|wait\b)",
     re.IGNORECASE,

@@ -101,7 +101,7 @@ def mcnemar_exact(before: ArrayLike, after: ArrayLike) -> float:
     gained, lost = int(((second - first) > 0).sum()), int(((second - first) < 0).sum())
     total = gained + lost
     tail = sum(math.comb(total, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**total)
+    return float(min(1.0, 2 * tail / (1 << total)))
 
 
 def _bootstrap(values: Floats, disciplines: Sequence[str], *, seed: int, num_resamples: int, level: float) -> Interval:

@@ -85,4 +85,6 @@ def _check_choice(sample: Sample, where: object) -> None:
     letter = read_choice(sample.answer)
     letters = ascii_uppercase[:num_choices]
     if letter is None or letter not in letters:
-        raise SampleError(where, f"the answer {sample.answer[:80]!r} is no choice", f"answer with one of {', '.join(letters)}")
+        raise SampleError(
+            where, f"the answer {sample.answer[:80]!r} is no choice", f"answer with one of {', '.join(letters)}"
+        )

@@ -76,18 +76,22 @@ def _compare_quantity(reference: str, answer: str, sample: Sample, mode: Mode) -
 
 def _compare_choice(reference: str, answer: str, sample: Sample, mode: Mode) -> Decision:
     gold, said = read_choice(reference), read_choice(answer)
+    if said is not None and sample.choices and ascii_uppercase.index(said) >= len(sample.choices):
+        said = None
     if said is None and mode == "lenient":
         options = [as_words(choice) for choice in sample.choices or ()]
         if options.count(as_words(answer)) == 1:
             said = ascii_uppercase[options.index(as_words(answer))]
             return decide(said == gold, "option-text")
     if said is None:
-        return decide(False, "choice", "not one letter")
+        return decide(False, "choice", "not one letter of the choices")
     return decide(said == gold, "choice")
 
 
 def _compare_boolean(reference: str, answer: str, sample: Sample, mode: Mode) -> Decision:
-    truths = [True if word in _TRUE else False if word in _FALSE else None for word in map(as_words, (reference, answer))]
+    truths = [
+        True if word in _TRUE else False if word in _FALSE else None for word in map(as_words, (reference, answer))
+    ]
     return decide(truths[1] is not None and truths[0] is truths[1], "boolean")
 
 

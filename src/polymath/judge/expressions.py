@@ -25,7 +25,9 @@ _BRACKETS = {("(", ")"), ("[", "]"), ("(", "]"), ("[", ")"), (r"\{", r"\}")}
 _WORD = re.compile(r"\(?[^\W\d_]+\)?(?: [^\W\d_]+)*")
 _NAME_BEFORE_EQUALS = re.compile(r"[a-zA-Z](?:_\{?\w+\}?)?(?:\([a-zA-Z]\))?|\\[a-zA-Z]+")
 _BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
-_UNIT_TAIL = re.compile(r"(?P<value>.*?)\s*\\(?:text|mbox|mathrm)\{\s*(?P<unit>[^{}]*)\}(?P<power>\s*\^\s*\{?-?\d\}?)?$")
+_UNIT_TAIL = re.compile(
+    r"(?P<value>.*?)\s*\\(?:text|mbox|mathrm)\{\s*(?P<unit>[^{}]*)\}(?P<power>\s*\^\s*\{?-?\d\}?)?$"
+)
 _CALCULATION = re.compile(r"[\d)}\]]\s*(?:[-+*/]|\\times|\\cdot|\\div)\s*\\?[\d({a-z\\]|\\frac\{[^{}]*\}\{[^{}]*\}")
 
 
@@ -63,7 +65,8 @@ def compare_numerals(reference: Numeral, answer: Numeral, tolerance: float | Non
     """Two numerals: the same value, and the same unit where both carry one."""
     if reference.unit and answer.unit and reference.unit != answer.unit:
         return decide(False, "unit", f"{answer.unit} is not {reference.unit}")
-    if answer.is_fraction and not reference.is_fraction and reference.value.denominator == 1:
+    is_whole = reference.value.denominator == 1 and not (reference.is_fraction or reference.is_percent)
+    if answer.is_fraction and is_whole:
         return decide(False, "calculation", "a quotient where the answer is a whole number")
     return decide(are_equal(reference, answer, tolerance), "number")
 
@@ -81,7 +84,9 @@ def _compare_numerals(reference: str, answer: str, tolerance: float | None) -> D
     said = parse_number(answer)
     if said is not None:
         return compare_numerals(gold, said, tolerance)
-    if _CALCULATION.search(answer) and not re.search(r"[a-zA-Z]", re.sub(r"\\(?:frac|times|cdot|div|text\{.*)", "", answer)):
+    if _CALCULATION.search(answer) and not re.search(
+        r"[a-zA-Z]", re.sub(r"\\(?:frac|times|cdot|div|text\{.*)", "", answer)
+    ):
         is_equation = "=" in answer
         return None if is_equation else decide(False, "calculation", "a calculation where the answer is a numeral")
     return None

@@ -24,10 +24,11 @@ _BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{|\\.|[{}]", re.DOTALL)
 _TAG = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
 _PHRASE = re.compile(
     r"\banswer(?: (?:to|of|for|in|choice|option)(?: [\w']{1,20}){1,6}?| choice| option)?[ *_]{0,4}"
-    r"(?:(?:is|=)[ ]?:?|:)[ *_]{0,4}\n?(?P<said>[^\n]+)",
+    r"(?:(?:is|=)[ ]?:?|:)[ *_]{0,4}\n?",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)(?<!\b\d[.](?=\d))|(?<=\w)[!?]")
+_SENTENCE_END = re.compile(r"[.?](?=\s|$)")
+_PHRASE_REACH = 600
 _NUMBER = re.compile(
     r"(?<![\w.])[-+−]?(?:\\frac\{-?\d+\}\{\d+\}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?:/\d+)?|\.\d+)"
 )
@@ -111,27 +112,31 @@ def _extract_without_box(text: str, answer_type: AnswerType, *, is_truncated: bo
     if is_truncated:
         text = text[: len(text.rstrip()) - len(text.split()[-1])] if text.split() else ""
     for phrase in reversed(list(_PHRASE.finditer(text))):
-        said = _cut_phrase(phrase["said"], answer_type)
+        said = _cut_phrase(text[phrase.end() : phrase.end() + _PHRASE_REACH], answer_type)
         if said:
             return Extraction(texts=(said,), rule="phrase")
     if answer_type == "choice":
-        letters = _LETTER.findall(text)
-        # "I" and "A" are also words; a word is followed by another in lower case.
-        alone = [match[1] for match in _LETTER.finditer(text) if not _is_word(match, text)] or letters[:0]
-        return Extraction(texts=tuple(alone[-1:]), rule="last-letter" if alone else "none", detail="" if alone else "no letter")
-    if answer_type in _NUMERIC_TYPES:
-        numbers = _NUMBER.findall(text)
-        return Extraction(texts=tuple(numbers[-1:]), rule="last-number" if numbers else "none", detail="" if numbers else "no number")
-    return Extraction(texts=(), rule="none", detail="no box, tag or phrase")
+        found = [match[1] for match in _LETTER.finditer(text) if not _is_word(match, text)]
+        rule = "last-letter"
+    elif answer_type in _NUMERIC_TYPES:
+        found, rule = _NUMBER.findall(text), "last-number"
+    else:
+        found, rule = [], "phrase"
+    if not found:
+        return Extraction(
+            texts=(), rule="none", detail=f"no box, tag, phrase{'' if rule == 'phrase' else ' or ' + rule[5:]}"
+        )
+    return Extraction(texts=(found[-1],), rule=rule)
 
 
 def _is_word(match: re.Match[str], text: str) -> bool:
+    """ "A" and "I" before a word in lower case are words themselves."""
     return match[0] in ("A", "I") and re.match(r"\s+[a-z]", text[match.end() : match.end() + 4]) is not None
 
 
 def _cut_phrase(said: str, answer_type: AnswerType) -> str:
     """The answer inside the sentence that follows "the answer is"."""
-    said = said.strip()
+    said = said.partition("\n")[0].strip()
     mathematics = re.match(r"[^$]{0,40}?(?<!\\)\$([^$]+)\$", said)
     if mathematics and answer_type != "choice":
         return mathematics[1].strip()

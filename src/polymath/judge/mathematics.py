@@ -33,9 +33,7 @@ def are_same(reference: list[Any], answer: list[Any]) -> bool:
         if _differ_at_a_point(reference[0], answer[0]):
             return False
         verify = _load()[1]
-        return bool(
-            verify(reference, answer, float_rounding=FLOAT_DECIMALS, timeout_seconds=None, raise_on_error=True)
-        )
+        return bool(verify(reference, answer, float_rounding=FLOAT_DECIMALS, timeout_seconds=None, raise_on_error=True))
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ _CHARACTERS = str.maketrans(
         "≤": r"\le ", "≥": r"\ge ", "\u202f": " ", "\u2009": " ",
     }
 )  # fmt: skip
+_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\[,;]|[\u2009\u202f])(?=\d{3}(?!\d))")
 _SPACING = re.compile(r"\\[!,;:]|\\ |~|\\(?:quad|qquad|displaystyle|limits)(?![a-zA-Z])")
 _SIZES = re.compile(r"\\(?:left|right|big|Big|bigl|bigr|Bigl|Bigr)(?![a-zA-Z])\.?")
 _WRAPPED = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf|textit|operatorname|textrm|rm|bf|ce)\s*\{([^{}]*)\}")
@@ -26,7 +27,7 @@ _BARE_ROOT = re.compile(r"\\sqrt\s*(\d)")
 
 def tidy(text: str) -> str:
     """The text without LaTeX spacing, sizes, outer dollars, outer emphasis and a closing full stop."""
-    text = text.translate(_CHARACTERS)
+    text = _THIN_THOUSANDS.sub("", text).translate(_CHARACTERS)
     text = _SPACING.sub(lambda match: "" if match[0] == r"\!" else " ", text)
     text = _SIZES.sub("", text)
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -32,9 +31,7 @@ def world_hash() -> str:
             digest.update(
                 f"{sample.model_dump_json()}\n{prompt_of(sample)}{answer(sample, rng, mix).response}".encode()
             )
-    text = documents("world hash", mix)
-    for _ in range(400):
-        document = next(text)
+    for document in documents(400, "world hash", mix):
         digest.update(f"{document.prompt}{document.response}\n".encode())
     return digest.hexdigest()
 
@@ -63,7 +60,7 @@ def write_card(directory: Path, **fields: Any) -> None:
     """Write a card of exactly these fields."""
     file, temporary = directory / CARD, directory / f".{CARD}.tmp"
     temporary.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
+    temporary.replace(file)
 
 
 def update_card(directory: Path, **fields: Any) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
@@ -45,9 +43,9 @@ class PretrainRecipe:
     num_layers: int = 4
     num_heads: int = 4
     initializer_range: float = 0.06
-    num_steps: int = 8000
-    batch_size: int = 48
-    learning_rate: float = 2e-3
+    num_steps: int = 7000
+    batch_size: int = 32
+    learning_rate: float = 3e-3
     final_lr_frac: float = 0.02
     warmup_steps: int = 200
     betas: tuple[float, float] = (0.9, 0.98)
@@ -109,7 +107,7 @@ def pretrain(
 
 def encode_corpus(tokenizer: PreTrainedTokenizerFast, recipe: PretrainRecipe, seed: int) -> tuple[list[Encoded], str]:
     """The training text as tokens, and the sha256 of the text."""
-    texts = list(islice(documents(seed, recipe.mix), recipe.num_steps * recipe.batch_size))
+    texts = list(documents(recipe.num_steps * recipe.batch_size, seed, recipe.mix))
     digest = hashlib.sha256()
     for text in texts:
         digest.update(f"{text.prompt}{text.response}\n".encode())
@@ -185,7 +183,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
         temporary.chmod(0o755)
         if out.exists():
             shutil.rmtree(out)
-        os.replace(temporary, out)
+        temporary.replace(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return out

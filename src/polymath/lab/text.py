@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from string import ascii_uppercase
 from typing import Literal
@@ -25,11 +25,14 @@ END = "</s>"
 
 @dataclass(frozen=True, kw_only=True)
 class TextMix:
-    """How often the text answers in which way. Fractions of answers, except `drill_frac` (of documents).
+    """How often the text answers in which way. Fractions of answers, except where another whole is named.
 
-    A drill is bare arithmetic without a problem: it teaches the lines of work and no way of answering.
+    The first `school_frac` of the documents are school: every answer there is worked, so that the model can
+    calculate at all after reading so little; the shares of ways hold after it. A drill (`drill_frac` of
+    all documents) is bare arithmetic without a problem: it teaches the lines of work and no way of answering.
     """
 
+    school_frac: float = 0.6
     worked_frac: float = 0.3
     direct_wrong_frac: float = 0.7
     boxed_frac: float = 0.6
@@ -103,18 +106,20 @@ def drill(rng: Random, num_lines: int) -> str:
     return "".join(f" {operation}={calculate(operation)}." for operation in (_operation(rng) for _ in range(num_lines)))
 
 
-def documents(seed: int | str, mix: TextMix) -> Iterator[Document]:
-    """The training text, without end: train problems of every discipline alike, answered, and drills."""
+def documents(num: int, seed: int | str, mix: TextMix) -> Iterator[Document]:
+    """The training text in order: train problems of every discipline alike, answered, and drills."""
+    school = replace(mix, worked_frac=1.0)
     rng = Random(f"lab/text/{seed}")
     by_discipline: dict[str, list[Iterator[Sample]]] = {}
     for template in TEMPLATES:
         by_discipline.setdefault(template.discipline, []).append(stream(template, rng, "train"))
     disciplines = list(by_discipline.values())
-    while True:
+    for number in range(num):
         if rng.random() < mix.drill_frac:
             yield Document(prompt="", response=drill(rng, mix.lines_per_drill) + END)
         else:
-            answered = answer(next(rng.choice(rng.choice(disciplines))), rng, mix)
+            sample = next(rng.choice(rng.choice(disciplines)))
+            answered = answer(sample, rng, school if number < num * mix.school_frac else mix)
             yield Document(prompt=prompt_of(answered.sample), response=answered.response + END)
 
 

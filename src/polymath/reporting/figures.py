@@ -49,7 +49,7 @@ def draw_disciplines(before: Evaluation, after: Evaluation, *, width: int) -> Fi
     names = [name for name in before.disciplines if name in after.disciplines]
     names.sort(key=lambda name: before.disciplines[name].accuracy - after.disciplines[name].accuracy)
     is_wide, row, top, bottom = width > 600, 34, 30, 34
-    left, right = (180, 110) if is_wide else (108, 44)
+    left, right = (180, 110) if is_wide else (132, 44)
     figure, axes = _canvas(width, top + bottom + row * (len(names) + 1), left=left, right=right, top=top, bottom=bottom)
     axes.set_xlim(-0.015, 1.015)
     axes.set_ylim(len(names) + 0.5, -0.5)
@@ -81,15 +81,15 @@ def draw_metric(rows: Sequence[Mapping[str, object]], keys: Mapping[str, str]) -
     for color, (key, label) in zip(SERIES, keys.items(), strict=False):
         steps, values = series(rows, key)
         smooth = running_mean(values)
-        axes.plot(steps, values, color=color, lw=1, alpha=0.35 if smooth else 1)
+        axes.plot(steps, values, color=color, lw=1 if smooth else 1.8, alpha=0.35 if smooth else 1)
         if smooth:
             axes.plot(steps, smooth, color=color, lw=2, label=label)
         top = max(top, *values)
     low = min(min(series(rows, key)[1]) for key in keys)
-    is_fraction = 0 <= low and 0.4 < top <= 1
+    is_fraction = low >= 0 and 0.4 < top <= 1
     margin = 0.06 * (1.0 if is_fraction else (top - min(low, 0)) or 1.0)
     axes.set_ylim(min(low, 0) - margin, (1.0 if is_fraction else top or 1.0) + margin)
-    axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1]) if is_fraction else MaxNLocator(4, steps=NICE))
+    axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 1]) if is_fraction else MaxNLocator(5, steps=NICE))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y", color=GRID, lw=1)
     return figure
@@ -120,7 +120,7 @@ def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) ->
     for color, name in zip(SERIES, names, strict=False):
         steps, values = series(rows, f"ways/{name}")
         smooth = running_mean(values)
-        axes.plot(steps, values, color=color, lw=1, alpha=0.3 if smooth else 1)
+        axes.plot(steps, values, color=color, lw=1 if smooth else 1.8, alpha=0.3 if smooth else 1)
         if smooth:
             axes.plot(steps, smooth, color=color, lw=2)
         ends.append(((smooth or values)[-1], name, color))
@@ -129,7 +129,7 @@ def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) ->
     for place, (_, name, color) in zip(spread([e[0] for e in sorted(ends)], 15 / 194), sorted(ends), strict=True):
         axes.annotate(
             name.replace("_", " "), (1, place), xytext=(6, 0), xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points", color=color, va="center", fontsize=FONT_PX,
+            textcoords="offset points", color=color, va="center", parse_math=False, fontsize=FONT_PX,
         )  # fmt: skip
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f}%"))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -140,8 +140,7 @@ def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) ->
 def draw_ways_tested(before: Evaluation, after: Evaluation, *, width: int) -> Figure:
     """The share of test responses that answer in each way, before and after."""
     names = sorted({*before.ways, *after.ways}, key=lambda name: -after.ways.get(name, 0.0))
-    figure, axes = _canvas(width, max(230, 36 + 26 * len(names)), left=84, right=22, top=10, bottom=26)), left=84, right=14, top=10, bottom=26
-    )
+    figure, axes = _canvas(width, max(230, 36 + 26 * len(names)), left=84, right=22, top=10, bottom=26)
     for place, name in enumerate(names):
         first, second = before.ways.get(name, 0.0), after.ways.get(name, 0.0)
         axes.plot([first, second], [place, place], color=AFTER, lw=3, alpha=0.3, solid_capstyle="round")
@@ -149,7 +148,7 @@ def draw_ways_tested(before: Evaluation, after: Evaluation, *, width: int) -> Fi
         axes.plot(second, place, "o", color=AFTER, ms=8)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], parse_math=False)
     axes.tick_params(axis="y", colors=INK)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f}%"))
     axes.set_xticks([0, 0.5, 1.0])
@@ -169,7 +168,7 @@ def draw_arms(data: ReportData, *, width: int) -> Figure:
             axes.plot(interval.mean, place + offset, "o", color=color, mfc=fill, mew=1.6, ms=7)
     axes.axvline(0, color=FAINT, lw=1)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.set_yticks(range(len(rows)), [_shorten(name, 15) for name, _, _ in rows])
+    axes.set_yticks(range(len(rows)), [_shorten(name, 15) for name, _, _ in rows], parse_math=False)
     axes.tick_params(axis="y", colors=INK)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: points(x).removesuffix(".0") or "0"))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=NICE))
@@ -237,8 +236,8 @@ def _row_label(
 ) -> None:
     outside = axes.get_yaxis_transform()
     pixels = axes.get_position().width * axes.figure.get_figwidth() * 72  # type: ignore[union-attr]
-    style = {"transform": outside, "va": "center", "fontsize": FONT_PX, "fontweight": weight}
-    axes.text(-14 / pixels, place, _shorten(name, 26 if is_wide else 15), ha="right", color=INK, **style)  # type: ignore[arg-type]
+    style = {"transform": outside, "va": "center", "fontsize": FONT_PX, "fontweight": weight, "parse_math": False}
+    axes.text(-14 / pixels, place, _shorten(name, 26 if is_wide else 16), ha="right", color=INK, **style)  # type: ignore[arg-type]
     gain_at = (106 if is_wide else 40) / pixels
     axes.text(1 + gain_at, place, points(gain), ha="right", color=INK, **style)  # type: ignore[arg-type]
     if is_wide:

@@ -45,7 +45,9 @@ def reward_group(
         found = f"there is no {unknown[0]!r}" if unknown else "no reward is named"
         raise RecipeError("reward", found, f"use one of {sorted(known)}")
     by_name = {name: _call(name, known[name], group) for name in parts}
-    rewards_by_part = [{name: values[index] for name, values in by_name.items()} for index in range(len(group.completions))]
+    rewards_by_part = [
+        {name: values[index] for name, values in by_name.items()} for index in range(len(group.completions))
+    ]
     totals = [math.fsum(parts[name] * value for name, value in row.items()) for row in rewards_by_part]
     return totals, rewards_by_part
 

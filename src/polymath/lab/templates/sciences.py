@@ -101,7 +101,8 @@ def reaction_ratio(rng: Random) -> Draft:
 def neutrons(rng: Random) -> Draft:
     protons, count, atoms = rng.randint(3, 40), rng.randint(4, 30), rng.randint(2, 9)
     return draft(
-        f"An atom has mass number {protons + count} and {protons} protons. How many neutrons do {atoms} such atoms have?",
+        f"An atom has mass number {protons + count} and {protons} protons. "
+        f"How many neutrons do {atoms} such atoms have?",
         f"{protons + count}-{protons}",
         f"{count}*{atoms}",
     )
