@@ -17,12 +17,12 @@ COMMANDS = [[], ["run"], ["train"], ["evaluate"], ["report"], ["judge"], ["schem
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_answers_without_torch(command):
     code = (
-        "import sys, runpy; sys.argv = ['polymath', *%r, '--help']\n"
+        f"import sys; sys.argv = ['polymath', *{command!r}, '--help']\n"
         "from polymath.cli import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
         "sys.exit('torch' in sys.modules)"
-    ) % (command,)
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert "Usage" in found.stdout

@@ -11,9 +11,7 @@ CHOICE = Sample(question="Which?", answer="B", answer_type="choice", choices=("o
 
 def test_a_question_with_braces_is_placed_literally():
     sample = Sample(question=r"Write \boxed{x} or {question} or {choices}.", answer="1")
-    assert render(sample, TEMPLATES["plain"]).text == (
-        "Problem: Write \\boxed{x} or {question} or {choices}.\nAnswer:"
-    )
+    assert render(sample, TEMPLATES["plain"]).text == ("Problem: Write \\boxed{x} or {question} or {choices}.\nAnswer:")
 
 
 def test_options_follow_the_question_with_their_letters():

@@ -147,7 +147,7 @@ def pretrain_lab(out: Path, *, minutes: float | None, seed: int, threads: int | 
     with ProgressLine("pretrain", num_steps) as line:
 
         def show(step: int, num_steps: int, loss: float, tokens_per_s: float) -> None:
-            line.advance(loss=loss, tokens_per_s=tokens_per_s)
+            line.advance(1, loss=loss, tokens_per_s=tokens_per_s)
 
         with telling_disk_errors(out):
             pretrain(out, minutes=minutes, seed=seed, num_threads=choose_threads(threads or "auto"), on_step=show)
@@ -234,7 +234,9 @@ def _open(recipe: RecipeLike | None, out: str | Path | None, resume: str | Path 
         folder = RunFolder(resume)
         stored = folder.read_recipe()
         if given is not None and (difference := first_difference(given, stored)):
-            raise RunFolderError(resume, f"is a run of another recipe ({difference})", "start a new run without --resume")
+            raise RunFolderError(
+                resume, f"is a run of another recipe ({difference})", "start a new run without --resume"
+            )
         return folder, stored
     if given is None:
         raise RecipeError("recipe", "none is given", "name a TOML file, or continue a run with --resume RUN")
@@ -346,7 +348,9 @@ def _keeping_status(folder: RunFolder, command: str) -> Iterator[None]:
     except (Stopped, KeyboardInterrupt) as stop:
         close("interrupted")
         reason = str(stop) or "stopped at once; the steps since the last checkpoint are lost"
-        raise Stopped(reason.split("; continue with")[0] + f"; continue with: polymath {command} --resume {_root(folder)}") from None
+        raise Stopped(
+            reason.split("; continue with")[0] + f"; continue with: polymath {command} --resume {_root(folder)}"
+        ) from None
     except BaseException:
         close("failed")
         raise

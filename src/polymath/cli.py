@@ -174,7 +174,9 @@ def lab_world(
 @lab_app.command("pretrain")
 def lab_pretrain(
     out: Annotated[Path, typer.Argument(help="directory to make")],
-    minutes: Annotated[float | None, typer.Option(help="rough length; default is the shipped model's number of steps")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="rough length; default is the shipped model's number of steps")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of text and weights")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="default: looks at affinity and load")] = None,
     json_: JsonOption = False,
@@ -236,6 +238,9 @@ def _print_result(result: dict[str, Any], as_json: bool) -> None:
     for name, value in result.items():
         if isinstance(value, dict):
             for inner, figures in value.items():
-                print(f"{name:15} {inner:28} " + "  ".join(f"{key} {figure:.3g}" for key, figure in figures.items()))
+                print(
+                    f"{name:15} {inner:28} "
+                    + "  ".join(f"{key} {figure:.3g}" for key, figure in figures.items() if figure is not None)
+                )
         else:
             print(f"{name:15} {value:.4g}" if isinstance(value, float) else f"{name:15} {value}")

@@ -44,7 +44,7 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, count: int = 1, **figures: float) -> None:
+    def advance(self, count: int, /, **figures: float) -> None:
         """Count units as done and show the newest figures."""
         self.done += count
         text = "  ".join(f"{name.replace('_', ' ')} {format_figure(value)}" for name, value in figures.items())

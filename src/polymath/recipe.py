@@ -103,7 +103,9 @@ class OptimizerSection(Section):
 
 class TrainSection(Section):
     num_steps: int = Field(140, ge=1, description="rollout steps")
-    updates_per_step: int = Field(1, ge=1, description="optimizer steps a rollout step, each on its share of the groups")
+    updates_per_step: int = Field(
+        1, ge=1, description="optimizer steps a rollout step, each on its share of the groups"
+    )
     save_every: int = Field(20, ge=1, description="steps between checkpoints; the last step is always saved")
     keep: int = Field(3, ge=1, description="newest checkpoints kept")
     micro_batch_tokens: int = Field(

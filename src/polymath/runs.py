@@ -162,7 +162,9 @@ def telling_disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskError(path, "the disk is full", "free some space, then continue with --resume") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            raise DiskError(path, f"cannot be written ({error.strerror})", "choose another folder with --out") from error
+            raise DiskError(
+                path, f"cannot be written ({error.strerror})", "choose another folder with --out"
+            ) from error
         raise
 
 

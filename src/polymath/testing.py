@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polymath.prompts import Prompt
 from polymath.rollouts.policy import Sampling
@@ -61,7 +61,7 @@ def tiny_policy(seed: int = 0, *, hidden_size: int = 32, num_layers: int = 2, co
     return LocalPolicy(model, tokenizer)
 
 
-def byte_tokenizer():  # type: ignore[no-untyped-def]  # transformers has no types
+def byte_tokenizer() -> Any:
     """A tokenizer with one token a byte, <pad> and </s>."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -17,9 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
 
-AnswerType = Literal[
-    "expression", "number", "quantity", "choice", "boolean", "list", "formula", "reaction", "text"
-]
+AnswerType = Literal["expression", "number", "quantity", "choice", "boolean", "list", "formula", "reaction", "text"]
 Outcome = Literal["right", "wrong", "undecided"]
 Finish = Literal["eos", "length"]
 

@@ -38,9 +38,7 @@ def gradients(batch, settings, reference=None):
 @pytest.mark.parametrize("aggregation", ["sequence_mean", "token_mean"])
 def test_micro_batches_add_up_to_the_large_batch(aggregation):
     large = recipe(loss={"aggregation": aggregation}, optimizer={"max_grad_norm": 1e9})
-    small = recipe(
-        loss={"aggregation": aggregation}, optimizer={"max_grad_norm": 1e9}, train={"micro_batch_tokens": 1}
-    )
+    small = recipe(loss={"aggregation": aggregation}, optimizer={"max_grad_norm": 1e9}, train={"micro_batch_tokens": 1})
     (whole, whole_measured), (split, split_measured) = gradients(BATCH, large), gradients(BATCH, small)
     for one, other in zip(whole, split, strict=True):
         assert torch.allclose(one, other, atol=1e-6)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-
 import torch
 
 from polymath.errors import RecipeError, SampleError, Stopped
@@ -79,7 +78,7 @@ def train(
             if step % recipe.train.save_every == 0 or step == num_steps or stop.is_asked:
                 save_checkpoint(run, policy, optimizer, step)
                 prune_checkpoints(run, recipe.train.keep)
-            line.advance(**step_figures(metrics))
+            line.advance(1, **step_figures(metrics))
             if stop.is_asked and step < num_steps:
                 raise Stopped(f"stopped after step {step} of {num_steps}, all saved")
 
@@ -120,5 +119,3 @@ def _restore(run: RunFolder, policy: TrainablePolicy, optimizer: torch.optim.Opt
         load_checkpoint(path, policy, optimizer)
     run.cut_metrics(step)
     return step
-
-

@@ -134,15 +134,15 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_right(rows: Sequence[dict[str, Any]], mode: str) -> float:
-    return sum(row[mode]["outcome"] == "right" for row in rows) / len(rows)
+    return _share(rows, lambda row: bool(row[mode]["outcome"] == "right"))
 
 
 def _share(rows: Sequence[dict[str, Any]], claim: Callable[[dict[str, Any]], bool]) -> float:
     return sum(claim(row) for row in rows) / len(rows)
 
 
-def _by(labels: Sequence[str], scores: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    found = {}
+def _by(labels: Sequence[str], scores: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
     for label in dict.fromkeys(labels):
         chosen = np.array([other == label for other in labels])
         found[label] = {

@@ -36,7 +36,9 @@ def load_suite(name: str, *, data: str | None = None, limit: int | None = None) 
         elif part.endswith((".json", ".jsonl")):
             samples, label = read_samples(Path(part)), Path(part).stem
         else:
-            raise SampleError(f"suite {part!r}", "is not known", f"use {', '.join(BENCHMARKS)} or a .jsonl file of samples")
+            raise SampleError(
+                f"suite {part!r}", "is not known", f"use {', '.join(BENCHMARKS)} or a .jsonl file of samples"
+            )
         benchmarks[label] = tuple(_limit(samples, limit))
     return Suite(name=name, benchmarks=benchmarks)
 

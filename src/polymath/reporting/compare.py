@@ -1,11 +1,11 @@
 """Two evaluations of the same problems in, their difference with intervals out.
 
-Problems are paired by benchmark and id. A problem that a benchmark holds twice is paired in file order.
+Problems are paired by benchmark and id; what a benchmark holds twice is one problem.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from polymath.evaluation.statistics import Interval, mcnemar_exact, paired_diffe
 
 Row = dict[str, Any]
 Reading = Literal["strict", "lenient"]
-ProblemKey = tuple[str, str, int]
+ProblemKey = tuple[str, str]
 
 # The bootstrap of the report is seeded by a constant: the same folder gives the same page.
 SEED = 0
@@ -40,22 +40,14 @@ class Difference:
     matrix: dict[tuple[bool, bool], int] | None
 
 
-def keyed(rows: Sequence[Row]) -> dict[tuple[ProblemKey, int], Row]:
-    """Each row under its problem and draw; the third part of a problem tells repeated problems apart."""
-    seen: Counter[tuple[str, str, int]] = Counter()
-    result = {}
-    for row in rows:
-        same = (row["benchmark"], row["id"], row["draw"])
-        result[(row["benchmark"], row["id"], seen[same]), row["draw"]] = row
-        seen[same] += 1
-    return result
-
-
 def problem_scores(rows: Sequence[Row], reading: Reading) -> dict[ProblemKey, float]:
-    """The mean over draws of every problem. Undecided counts as not right; the report shows how many."""
+    """The mean over all responses to every problem, as the summaries have it.
+
+    Undecided counts as not right; the report shows how many there are.
+    """
     draws: dict[ProblemKey, list[bool]] = defaultdict(list)
-    for (problem, _), row in keyed(rows).items():
-        draws[problem].append(row[reading]["outcome"] == "right")
+    for row in rows:
+        draws[row["benchmark"], row["id"]].append(row[reading]["outcome"] == "right")
     return {problem: sum(right) / len(right) for problem, right in draws.items()}
 
 
@@ -66,7 +58,7 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> Difference | None:
     problems = [problem for problem in strict[0] if problem in strict[1]]
     if not problems:
         return None
-    label_of = {problem: str(row["discipline"]) for (problem, _), row in keyed(before).items()}
+    label_of = {(row["benchmark"], row["id"]): str(row["discipline"]) for row in before}
     disciplines = [label_of[problem] for problem in problems]
     first, second = (np.array([scores[problem] for problem in problems]) for scores in strict)
     first_lenient, second_lenient = (np.array([scores[problem] for problem in problems]) for scores in lenient)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from polymath.reporting.compare import Row, keyed
+from polymath.reporting.compare import Row
 
 # Kind of change to the number shown. Undecided verdicts are our own failures, so they are shown too.
 PICKS: dict[tuple[str, str], int] = {
@@ -75,9 +75,10 @@ class Spoken:
 
 def pick_examples(before: Sequence[Row], after: Sequence[Row]) -> list[Example]:
     """Problems of every kind of change, first draw each, in the order of PICKS."""
-    first, second = keyed(before), keyed(after)
-    pairs = [(first[key], second[key]) for key in sorted(first.keys() & second.keys()) if key[1] == 0]
-    pairs.sort(key=lambda pair: pair[0]["id"])
+    first, second = (
+        {(row["id"], row["benchmark"]): row for row in rows if row["draw"] == 0} for rows in (before, after)
+    )
+    pairs = [(first[problem], second[problem]) for problem in sorted(first.keys() & second.keys())]
     examples = []
     for kind, count in PICKS.items():
         found = [pair for pair in pairs if (_outcome(pair[0]), _outcome(pair[1])) == kind]

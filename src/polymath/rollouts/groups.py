@@ -28,7 +28,13 @@ class Group:
 
 
 def roll_out(
-    policy: Policy, samples: Sequence[Sample], prompts: Sequence[Prompt], rollout: RolloutSection, *, step: int, seed: int
+    policy: Policy,
+    samples: Sequence[Sample],
+    prompts: Sequence[Prompt],
+    rollout: RolloutSection,
+    *,
+    step: int,
+    seed: int,
 ) -> list[Group]:
     """The groups of one step (from 1). Groups of one sample are decoded together, its prompt computed once."""
     first = (step - 1) * rollout.num_groups
@@ -37,17 +43,18 @@ def roll_out(
         temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, max_tokens=rollout.max_tokens
     )
     completions_of: dict[int, list[Completion]] = {}
-    for count in sorted(set(drawn.count(place) for place in set(drawn))):
+    for count in sorted({drawn.count(place) for place in drawn}):
         places = [place for place in dict.fromkeys(drawn) if drawn.count(place) == count]
         found = policy.sample(
-            [prompts[place] for place in places], count * rollout.group_size, sampling, child_seed(seed, "rollout", step, count)
+            [prompts[place] for place in places],
+            count * rollout.group_size,
+            sampling,
+            child_seed(seed, "rollout", step, count),
         )
         completions_of.update(zip(places, found, strict=True))
     groups = []
     for index, place in enumerate(drawn):
         members = completions_of[place][: rollout.group_size]
         completions_of[place] = completions_of[place][rollout.group_size :]
-        groups.append(
-            Group(index=index, sample=samples[place], prompt=prompts[place], completions=tuple(members))
-        )
+        groups.append(Group(index=index, sample=samples[place], prompt=prompts[place], completions=tuple(members)))
     return groups

@@ -49,7 +49,9 @@ class LocalPolicy:
             )
         except Exception as error:  # transformers raises many kinds for an absent or torn model
             reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
-            raise ModelError(path, f"cannot be loaded ({reason})", "name a model directory or a reachable hub id") from error
+            raise ModelError(
+                path, f"cannot be loaded ({reason})", "name a model directory or a reachable hub id"
+            ) from error
         if info["missing_keys"]:
             missing = sorted(info["missing_keys"])
             raise ModelError(path, f"weights lack {missing[0]} and {len(missing) - 1} more", "fetch the model again")
