@@ -29,7 +29,12 @@ lab: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
+# The report is looked at in a real browser; Debian's and Ubuntu's package is the one that CI has.
 .venv/.installed-test: .venv/.installed
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  { SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
+	    $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "Chromium could not be installed: the browser tests will fail until it is"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hypothesis pytest scipy
 	touch $@
 

@@ -11,10 +11,6 @@ from polymath.runs import RunFolder
 from tests.reporting.synthetic import build_run_folder
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: needs Chromium (apt-get install chromium)")
-
-
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A complete run with two arms. Session-wide: read it, do not change it."""

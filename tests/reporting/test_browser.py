@@ -11,20 +11,16 @@ import pytest
 from polymath.reporting import write_report
 from tests.reporting.synthetic import build_run_folder
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
-
 
 @pytest.fixture(scope="module")
 def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert CHROMIUM is not None, "no Chromium on this machine: apt-get install chromium"
     run = build_run_folder(tmp_path_factory.mktemp("browser") / "run", use="<img src=x onerror=document.body.remove()>")
     return write_report(run)
 

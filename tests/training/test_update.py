@@ -143,7 +143,7 @@ def test_a_gradient_that_is_not_finite_is_told_and_leaves_the_weights():
     policy = tiny_policy()
     before = [parameter.detach().clone() for parameter in policy.parameters()]
     poisoned = [Weighed(prompt=PROMPT, token_ids=(5, 9), advantage=float("inf"))]
-    with pytest.raises(TrainingError, match="not finite.*learning_rate"):
+    with pytest.raises(TrainingError, match=r"not finite.*learning_rate"):
         update_once(policy, make_optimizer(policy, recipe()), poisoned, None, recipe(), None)
     assert all(torch.equal(old, new) for old, new in zip(before, policy.parameters(), strict=True))
 

@@ -8,6 +8,7 @@ arguments alone.
 
 from __future__ import annotations
 
+import re
 from string import ascii_uppercase
 from typing import get_args
 
@@ -50,6 +51,10 @@ def check_reference(sample: Sample, where: object = "sample") -> None:
         raise SampleError(where, "the answer is empty", "give the reference answer that a response must reach")
     if sample.answer_type == "choice":
         _check_choice(sample, where)
+    if sample.answer_type in ("number", "quantity") and not re.search(r"\d|\\pi", sample.answer):
+        raise SampleError(
+            where, f"the answer {sample.answer[:80]!r} is no number", "correct the answer or its answer_type"
+        )
     verdict = judge(rf"\boxed{{{sample.answer}}}", sample)
     if verdict.outcome != "right":
         raise SampleError(
