@@ -68,7 +68,8 @@ def test_the_main_job_end_to_end(workplace, tmp_path):
 BAD = [
     (["--set", "rollout.num_grops=3"], ["rollout.num_grops", "num_groups"]),
     (["--set", "nonsense"], ["key=value"]),
-    (["--model", "/no/such/model"], ["/no/such/model", "cannot be loaded"]),
+    (["--model", "/no/such/model"], ["/no/such/model", "no such directory"]),
+    (["--model", "nobody/no-such-model"], ["nobody/no-such-model", "cannot be loaded"]),
     (["--sample", "no-such-sample"], ["no-such-sample", "library"]),
     (["--set", "rollout.max_tokens=100000"], ["context", "512"]),
     (["--set", "evaluate.suite=nope"], ["nope", "clean-arithmetic"]),

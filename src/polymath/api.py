@@ -173,6 +173,7 @@ def evaluation_folder(model: str) -> Path:
 
 def load_policy(path: str, *, device: str, dtype: str, threads: int) -> LocalPolicy:
     """The policy at a model directory or hub id; `lab` is the embedded model."""
+    import huggingface_hub
     import torch
     import transformers
 
@@ -180,6 +181,9 @@ def load_policy(path: str, *, device: str, dtype: str, threads: int) -> LocalPol
     from polymath.rollouts.local import LocalPolicy
 
     transformers.utils.logging.disable_progress_bar()
+    huggingface_hub.logging.set_verbosity_error()  # it would report each of its retries
+    if path != "lab" and not Path(path).is_dir():
+        print(f"model {path} from the hub", file=sys.stderr)
     torch.set_num_threads(threads)
     return LocalPolicy.load(str(model_dir()) if path == "lab" else path, device=device, dtype=dtype)
 

@@ -23,6 +23,9 @@ _OPERATORS = re.compile(
     r"\\(?:int|iint|oint|sum|prod|lim|bigcup|bigcap|Gamma|zeta|nabla|partial|left\\lfloor)(?![a-zA-Z])"
 )
 _FUNCTIONS = re.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|log|ln|exp)(?![a-z])")
+# e^{x^2}: the base of a power inside a power is a variable, its own exponent is small.
+_SMALL_NEST = re.compile(r"(?<![a-zA-Z\\])[a-df-zA-Z]\s*\^\s*\{?-?(?:\d|1[0-2]|[a-zA-Z])\}?(?!\d)")
+_EXPONENTIALS = re.compile(r"exp|sinh|cosh|tanh")
 _CARET = re.compile(r"\^|\*\*")
 
 
@@ -37,6 +40,9 @@ def exceeded_limit(text: str) -> str | None:
     if len(re.findall(r"\\[a-zA-Z]+|\d+|[a-zA-Z]", text)) > MAX_ATOMS:
         return "atoms"
     if len(_FUNCTIONS.findall(text)) > MAX_FUNCTIONS:
+        return "functions"
+    growing = _EXPONENTIALS.findall(text)
+    if len(growing) > 1 or (growing and any(int(digits) > MAX_GROUP_POWER for digits in re.findall(r"\d+", text))):
         return "functions"
     if _OPERATORS.search(text):
         return "operator"
@@ -68,6 +74,8 @@ def _exceeded_power(text: str) -> str | None:
         exponent = _exponent(caret.string[caret.end() :])
         # e^{x^2} is an answer; a tower of numerals is an attack.
         powers = exponent.count("^") + exponent.count("**")
+        if re.search(r"binom|exp|sinh|cosh|tanh", exponent) or powers and not _SMALL_NEST.search(exponent):
+            return "tower"
         if powers > 1 or re.search(r"[\d)}\]]\s*(?:\^|\*\*)", exponent) or "!" in exponent:
             return "tower"
         size = math.prod(int(digits) for digits in re.findall(r"\d+", exponent) if int(digits))

@@ -2,8 +2,8 @@
 
 It is imported at the first use (about a second), called without its alarms (signals work only on the main
 thread) and under one lock (its parser shares state between calls, and Python runs one at a time anyway).
-Expressions that differ at a fixed point are wrong at once: simplifying a difference that is not zero is what
-takes long.
+Math-Verify reads both sides; points.py compares them at fixed points, because Math-Verify's own way,
+simplification, has no bound on its time. Inequalities alone are left to it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
+
+from polymath.judge.points import agree
 
 # Math-Verify's six decimals would accept 1.333333 for 4/3, which the exact rules refuse.
 FLOAT_DECIMALS = 10
@@ -30,8 +32,9 @@ def parse(text: str) -> list[Any]:
 def are_same(reference: list[Any], answer: list[Any]) -> bool:
     """Whether two parsed expressions are equal. May raise anything."""
     with _lock:
-        if _differ_at_a_point(reference[0], answer[0]):
-            return False
+        is_same = agree(reference[0], answer[0])
+        if is_same is not None:
+            return is_same
         verify = _load()[1]
         return bool(verify(reference, answer, float_rounding=FLOAT_DECIMALS, timeout_seconds=None, raise_on_error=True))
 
@@ -71,22 +74,3 @@ def _silence() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _differ_at_a_point(reference: Any, answer: Any) -> bool:
-    """Both are plain expressions in the same variables, and their values at one fixed point differ."""
-    import sympy
-
-    if not (isinstance(reference, sympy.Expr) and isinstance(answer, sympy.Expr)):
-        return False
-    if {str(symbol) for symbol in reference.free_symbols} != {str(symbol) for symbol in answer.free_symbols}:
-        return False
-    values = []
-    for expression in (reference, answer):
-        names = sorted(expression.free_symbols, key=str)
-        point = {symbol: sympy.Rational(13 + 4 * index, 19 + 2 * index) for index, symbol in enumerate(names)}
-        value = expression.subs(point).evalf(20)
-        if not value.is_number or not value.is_finite:
-            return False
-        values.append(complex(value))
-    return abs(values[0] - values[1]) > 1e-6 * max(1.0, abs(values[0]))

@@ -6,7 +6,9 @@ away. `dtype = "bfloat16"` computes in bfloat16 (autocast) for sampling and for 
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,6 +26,8 @@ from polymath.rollouts.score import score_responses
 from polymath.seeds import child_seed
 from polymath.types import Completion
 
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
+
 
 class LocalPolicy:
     """A model and its tokenizer on one device."""
@@ -39,6 +43,8 @@ class LocalPolicy:
     @classmethod
     def load(cls, path: str, *, device: str = "auto", dtype: str = "float32") -> LocalPolicy:
         """Load a model directory or hub id; raises ModelError in one line."""
+        if not Path(path).is_dir() and not HUB_ID.fullmatch(path):
+            raise ModelError(path, "no such directory", "name a model directory or a hub id (OWNER/NAME)")
         if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
             raise ModelError(path, "has no config.json", "name a directory in the transformers layout")
         target = choose_device(device)
@@ -162,8 +168,6 @@ class LocalPolicy:
 
     def frozen_copy(self) -> LocalPolicy:
         """The same policy with its weights as they are now: a reference for KL."""
-        import copy
-
         model = copy.deepcopy(self.model)
         model.requires_grad_(False)
         return LocalPolicy(model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows)
