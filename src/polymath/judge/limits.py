@@ -74,7 +74,7 @@ def _exceeded_power(text: str) -> str | None:
         exponent = _exponent(caret.string[caret.end() :])
         # e^{x^2} is an answer; a tower of numerals is an attack.
         powers = exponent.count("^") + exponent.count("**")
-        if re.search(r"binom|exp|sinh|cosh|tanh", exponent) or powers and not _SMALL_NEST.search(exponent):
+        if re.search(r"binom|exp|sinh|cosh|tanh", exponent) or (powers and not _SMALL_NEST.search(exponent)):
             return "tower"
         if powers > 1 or re.search(r"[\d)}\]]\s*(?:\^|\*\*)", exponent) or "!" in exponent:
             return "tower"
