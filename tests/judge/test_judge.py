@@ -186,6 +186,18 @@ TYPES: list[tuple[str, Sample, str, str]] = [
     (r"3\le x", sample(r"x \ge 3", "expression"), "right", "math-verify"),
     ("pi/2", sample(r"\frac{\pi}{2}", "expression"), "right", "math-verify"),
     (r"1+\sqrt{19}, 1-\sqrt{19}", sample(r"1 \pm \sqrt{19}", "expression"), "right", "math-verify"),
+    (
+        r"\begin{pmatrix} 1 \\ 3 \end{pmatrix}",
+        sample(r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", "expression"),
+        "wrong",
+        "math-verify",
+    ),
+    (
+        r"\begin{pmatrix} 1 & 2 \end{pmatrix}",
+        sample(r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", "expression"),
+        "wrong",
+        "math-verify",
+    ),
     ("[-2,7]", sample(r"x \in [-2,7]", "expression"), "right", "math-verify"),
 ]
 

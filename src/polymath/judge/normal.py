@@ -17,7 +17,7 @@ _CHARACTERS = str.maketrans(
     }
 )  # fmt: skip
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\[,;]|[\u2009\u202f])(?=\d{3}(?!\d))")
-_SPACING = re.compile(r"\\[!,;:]|\\ |~|\\(?:quad|qquad|displaystyle|limits)(?![a-zA-Z])")
+_SPACING = re.compile(r"(?<!\\)\\[!,;: ]|~|\\(?:quad|qquad|displaystyle|limits)(?![a-zA-Z])")
 _SIZES = re.compile(r"\\(?:left|right|big|Big|bigl|bigr|Bigl|Bigr)(?![a-zA-Z])\.?")
 _WRAPPED = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf|textit|operatorname|textrm|rm|bf|ce)\s*\{([^{}]*)\}")
 _BARE_NAMES = re.compile(r"(?<![\\a-zA-Z])(pi|infty|theta|sqrt|sin|cos|tan|cot|sec|csc|log|ln)(?![a-zA-Z])")

@@ -6,7 +6,7 @@ problems can hold a dev or test problem, whatever its seed. The base model reads
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from string import ascii_uppercase
 from typing import Literal
@@ -21,7 +21,8 @@ DISCIPLINES: tuple[str, ...] = tuple(dict.fromkeys(template.discipline for templ
 
 # Of ten buckets. Dev and test need only hundreds of problems a discipline, pre-training needs variety.
 _SPLIT_OF_BUCKET: tuple[Split, ...] = ("train",) * 8 + ("dev", "test")
-_PATIENCE = 400
+# So many repeats in a row mean that hardly one problem in twenty is still new.
+_PATIENCE = 100
 
 
 def split_of(sample: Sample) -> Split:
@@ -57,14 +58,16 @@ def stream(template: Template, rng: Random, split: Split) -> Iterator[Sample]:
             yield sample
 
 
-def generate(num_per_discipline: int, seed: int | str, split: Split) -> list[Sample]:
+def generate(
+    num_per_discipline: int, seed: int | str, split: Split, disciplines: Sequence[str] = DISCIPLINES
+) -> list[Sample]:
     """Distinct problems, the same number in every discipline, its templates in turn.
 
-    Raises SampleError when a template has no further problems to give.
+    Raises SampleError when a discipline has no further problems to give.
     """
     return [
         sample
-        for discipline in DISCIPLINES
+        for discipline in disciplines
         for sample in _distinct(discipline, num_per_discipline, Random(f"lab/{seed}/{split}/{discipline}"), split)
     ]
 
@@ -72,11 +75,12 @@ def generate(num_per_discipline: int, seed: int | str, split: Split) -> list[Sam
 def _distinct(discipline: str, num: int, rng: Random, split: Split) -> list[Sample]:
     streams = [stream(template, rng, split) for template in TEMPLATES if template.discipline == discipline]
     seen: dict[str, Sample] = {}
-    num_repeats = 0
+    num_repeats = num_in_a_row = 0
     while len(seen) < num:
         sample = next(streams[(len(seen) + num_repeats) % len(streams)])
-        num_repeats += sample.id in seen
-        if num_repeats > _PATIENCE + num:
+        is_repeat = sample.id in seen
+        num_repeats, num_in_a_row = num_repeats + is_repeat, num_in_a_row + 1 if is_repeat else 0
+        if num_in_a_row > _PATIENCE:
             raise SampleError(
                 "lab", f"{discipline} has only about {len(seen)} {split} problems", f"ask for fewer than {num}"
             )

@@ -1,0 +1,47 @@
+"""The shipped weights belong to the world, the text and the tokenizer of this code. A failure here means: stale.
+
+Then pre-train again (`polymath lab pretrain src/polymath/lab/weights`), or take the change back.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+from transformers import AutoTokenizer
+
+from polymath.lab import TextMix, model_dir, read_card, weights_hash, world_hash
+from polymath.lab.pretrain import PretrainRecipe
+from polymath.lab.tokenizer import build_tokenizer
+
+
+@pytest.fixture(scope="module")
+def card():
+    return read_card()
+
+
+def test_the_card_belongs_to_the_shipped_weights(card):
+    assert card["weights_sha256"] == weights_hash()
+
+
+def test_the_card_belongs_to_the_world_and_the_text_of_this_code(card):
+    assert card["world_hash"] == world_hash()
+    assert card["recipe"]["mix"] == asdict(TextMix())
+
+
+def test_the_default_recipe_is_the_one_that_made_the_weights(card):
+    assert card["recipe"] == json.loads(json.dumps(asdict(PretrainRecipe())))
+
+
+def test_the_shipped_tokenizer_is_the_one_of_this_code():
+    assert AutoTokenizer.from_pretrained(model_dir()).get_vocab() == build_tokenizer().get_vocab()
+
+
+def test_the_model_has_about_a_million_parameters(card):
+    assert 500_000 < card["num_parameters"] < 2_000_000
+
+
+def test_importing_the_lab_imports_no_torch():
+    script = "import sys, polymath.lab; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
