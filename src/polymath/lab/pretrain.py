@@ -21,13 +21,19 @@ from typing import Any, ClassVar, cast
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from polymath.lab.card import weights_hash, world_hash, write_card
 from polymath.lab.text import TextMix, documents
 from polymath.lab.tokenizer import MAX_LENGTH, build_tokenizer
 
-_IGNORED = -100
 _BATCHES_PER_BUCKET = 50
 _LOSS_SMOOTHING = 0.98
 
@@ -89,15 +95,16 @@ def pretrain(
     corpus, corpus_hash = encode_corpus(tokenizer, recipe, seed)
     model = build_model(tokenizer, recipe, seed)
     train(model, tokenizer, corpus, recipe, seed, on_step)
+    llama = as_llama(model)
     return save(
-        model,
+        llama,
         tokenizer,
         out,
         recipe=asdict(recipe),
         seed=seed,
         num_tokens=sum(len(document.token_ids) for document in corpus),
         num_documents=len(corpus),
-        num_parameters=model.num_parameters(),
+        num_parameters=llama.num_parameters(),
         corpus_hash=corpus_hash,
         world_hash=world_hash(),
         minutes=round((time.monotonic() - started_s) / 60, 2),
@@ -170,7 +177,36 @@ def train(
     model.eval()
 
 
-def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, **card: Any) -> Path:
+def as_llama(model: Qwen2ForCausalLM) -> LlamaForCausalLM:
+    """The same function of its input as a Llama with attention biases; those Qwen2 lacks are zero.
+
+    transformers' AutoTokenizer gives every qwen2 directory Qwen2's own tokenizer, whatever the directory
+    says (decision 0004); a llama directory keeps the tokenizer that lies in it.
+    """
+    given = model.config
+    config = LlamaConfig(
+        vocab_size=given.vocab_size,
+        hidden_size=given.hidden_size,
+        intermediate_size=given.intermediate_size,
+        num_hidden_layers=given.num_hidden_layers,
+        num_attention_heads=given.num_attention_heads,
+        num_key_value_heads=given.num_key_value_heads,
+        max_position_embeddings=given.max_position_embeddings,
+        rms_norm_eps=given.rms_norm_eps,
+        rope_parameters=given.rope_parameters,
+        attention_bias=True,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=given.eos_token_id,
+        pad_token_id=given.pad_token_id,
+    )
+    llama = LlamaForCausalLM(config)
+    trained = model.state_dict()
+    llama.load_state_dict({name: trained.get(name, torch.zeros_like(own)) for name, own in llama.state_dict().items()})
+    return llama.eval()
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, **card: Any) -> Path:
     """The model in the transformers layout with its card. An older model in `out` is replaced."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -181,7 +217,10 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         write_card(temporary, weights_sha256=weights_hash(temporary), **card)
+        # Temporary directories and safetensors files are private; an installed model is for everybody.
         temporary.chmod(0o755)
+        for file in temporary.iterdir():
+            file.chmod(0o644)
         if out.exists():
             shutil.rmtree(out)
         temporary.replace(out)
