@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ def run(
             arm_job = prepare(arm_recipe(recipe, name), arm, rewards or {}, with_suite=True)
             begin(arm, arm_job)
             share_base_evaluation(job, folder, arm_job, arm)
+            print(f"arm {name}", file=sys.stderr)
             with keeping_status(arm, "run"):
                 before_and_after(arm_job, arm)
     with telling_disk_errors(folder.report_path):
@@ -100,6 +102,8 @@ def evaluate(
     from polymath.evaluation.protocol import read_protocol
     from polymath.evaluation.record import record_evaluation
     from polymath.evaluation.suites import load_suite
+    from polymath.lab import model_dir
+    from polymath.rollouts.local import hash_weights
 
     chosen_suite, chosen_protocol = load_suite(suite, data=data, limit=limit), read_protocol(protocol, max_tokens)
     chosen_template = load_template(template, template_file)
@@ -108,6 +112,9 @@ def evaluate(
     policy.check_fit(render_all(problems, chosen_template), max_tokens)
     folder = Path(out) if out else evaluation_folder(model)
     facts = {"model": model, "folder": str(folder), "dtype": dtype}
+    directory = model_dir() if model == "lab" else Path(model)
+    if directory.is_dir():
+        facts["weights_sha256"] = hash_weights(directory)
     return record_evaluation(
         policy,
         chosen_suite,

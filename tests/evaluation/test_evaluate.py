@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from polymath.errors import RecipeError, SampleError
+from polymath.errors import RecipeError, RunFolderError, SampleError
 from polymath.evaluation.evaluate import evaluate, summarize, to_row
 from polymath.evaluation.protocol import read_protocol
 from polymath.evaluation.record import record_evaluation
@@ -68,6 +68,19 @@ def test_a_finished_evaluation_is_never_paid_twice(tmp_path):
     assert record_evaluation(*arguments, title="t") == first
     assert len(policy.calls) == calls
     assert len(read_lines(tmp_path / "mine--greedy.jsonl")) == 4
+
+
+def test_a_finished_evaluation_with_other_settings_is_not_taken_for_this_one(tmp_path):
+    policy, protocol = ScriptedPolicy(SCRIPT), read_protocol("greedy", 8)
+    record_evaluation(policy, SUITE, protocol, TEMPLATE, tmp_path, title="t", facts={"weights_sha256": "a"})
+    fewer = Suite(name="mine", benchmarks={"mine": PROBLEMS[:2]})
+    for suite, other, sha256 in (
+        (fewer, protocol, "a"),
+        (SUITE, read_protocol("greedy", 9), "a"),
+        (SUITE, protocol, "b"),
+    ):
+        with pytest.raises(RunFolderError, match="is an evaluation (of|with) (an)?other"):
+            record_evaluation(policy, suite, other, TEMPLATE, tmp_path, title="t", facts={"weights_sha256": sha256})
 
 
 def test_rows_without_a_summary_are_made_again(tmp_path):
