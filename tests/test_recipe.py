@@ -63,6 +63,12 @@ def test_overrides_win_and_are_typed_as_toml(tmp_path):
     assert recipe.reward.weights() == {"exact": 1.0, "format": 0.1}
 
 
+def test_an_empty_table_clears_a_section():
+    lab = next(path for path in RECIPES if path.stem == "lab")
+    assert read_recipe(lab).arms
+    assert read_recipe(lab, ["arms={}"]).arms == {}
+
+
 def test_an_override_without_a_value_is_refused():
     with pytest.raises(RecipeError, match="key=value"):
         parse_override("rollout.num_groups")

@@ -220,9 +220,9 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def lay_over(table: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-    """Lay nested overrides over `table`, in place."""
+    """Lay nested overrides over `table`, in place. An empty table clears: `--set arms={}` runs without arms."""
     for key, value in overrides.items():
-        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+        if isinstance(value, Mapping) and value and isinstance(table.get(key), dict):
             lay_over(table[key], value)
         else:
             table[key] = dict(value) if isinstance(value, Mapping) else value

@@ -79,7 +79,7 @@ def test_a_finished_evaluation_with_other_settings_is_not_taken_for_this_one(tmp
         (SUITE, read_protocol("greedy", 9), "a"),
         (SUITE, protocol, "b"),
     ):
-        with pytest.raises(RunFolderError, match="is an evaluation (of|with) (an)?other"):
+        with pytest.raises(RunFolderError, match=r"is an evaluation (of|with) (an)?other"):
             record_evaluation(policy, suite, other, TEMPLATE, tmp_path, title="t", facts={"weights_sha256": sha256})
 
 
