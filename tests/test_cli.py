@@ -80,6 +80,10 @@ BAD = [
     (["--set", "model.device=quantum"], ["model.device"]),
     (["--out", "/proc/nowhere"], ["/proc/nowhere"]),
     (["--resume", "/no/such/run"], ["/no/such/run", "run.json"]),
+    (["--set", "train.num_steps=0"], ["num_steps = 0", "evaluate.demonstrate"]),
+    (["--set", "replicate_seeds=[0]"], ["repeat a seed"]),
+    (["--set", "arms.other.sample.use=no-such-sample"], ["no-such-sample", "library"]),
+    (["--set", "label.edit=majority"], ["no answer to vote on"]),
 ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from polymath.errors import PromptError
-from polymath.prompts import TEMPLATES, Template, load_template, render
+from polymath.prompts import TEMPLATES, Template, demonstrate, load_template, render
 from polymath.types import Sample
 
 CHOICE = Sample(question="Which?", answer="B", answer_type="choice", choices=("one", "two"))
@@ -41,3 +41,18 @@ def test_a_template_that_cannot_be_used_is_told(tmp_path, content):
 def test_an_unknown_template_names_the_known_ones():
     with pytest.raises(PromptError, match="boxed-chat"):
         load_template("nope")
+
+
+def test_a_demonstration_is_a_worked_problem_before_the_problem():
+    shown = Sample(question="2+3?", answer="5", solution="2+3=5.")
+    asked = demonstrate([shown, CHOICE], TEMPLATES["plain"])
+    assert render(Sample(question="1+1?", answer="2"), asked).text == (
+        "Problem: 2+3?\nAnswer: 2+3=5. The answer is \\boxed{5}.\n\n"
+        "Problem: Which?\nA) one\nB) two\nAnswer: The answer is \\boxed{B}.\n\n"
+        "Problem: 1+1?\nAnswer:"
+    )
+
+
+def test_a_demonstration_with_a_placeholder_in_it_is_refused():
+    with pytest.raises(PromptError, match="holds"):
+        demonstrate([Sample(question="What is {question}?", answer="1")], TEMPLATES["plain"])

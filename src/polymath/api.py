@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polymath.errors import RecipeError, RunFolderError
 from polymath.jobs import (
+    Job,
     before_and_after,
     begin,
+    finish_in_processes,
     keeping_status,
     load_policy,
     prepare,
     share_base_evaluation,
+    share_records,
     train_job,
 )
-from polymath.machine import choose_threads
+from polymath.machine import choose_threads, usable_cpus
 from polymath.prompts import load_template, render_all
 from polymath.recipe import Recipe, arm_recipe, first_difference, make_recipe, read_recipe
-from polymath.runs import RunFolder, new_run_path, telling_disk_errors
+from polymath.runs import RunFolder, new_run_path, telling_disk_errors, write_lines, write_text
 
 if TYPE_CHECKING:
     from polymath.rewards import RewardFunction
@@ -35,32 +39,65 @@ def run(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     rewards: Mapping[str, RewardFunction] | None = None,
+    jobs: int = 1,
 ) -> RunFolder:
-    """The main job: evaluate the base, train, evaluate again, the same for every arm, and write the report.
+    """The main job: evaluate the base, train, evaluate again, the same for every arm and seed, write the report.
 
     `out` is the folder to make (default runs/NAME-DATE-TIME). `resume` continues a run folder instead; a
     recipe given with it must be the run's. `rewards` are your own reward functions by the name the recipe
-    uses for them. Raises UserError before anything is written when the input is wrong, Stopped when asked
-    to stop; both leave what is on disk whole.
+    uses for them. `jobs` arms and seeds run at once, each in a process of its own. Raises UserError before
+    anything is written when the input is wrong, Stopped when asked to stop; both leave what is on disk whole.
     """
-    from polymath.reporting import write_report
-
     folder, recipe = _open(recipe, out, resume)
+    if jobs > 1 and rewards:
+        raise RecipeError("--jobs", "your own reward functions do not reach other processes", "run with jobs = 1")
+    _check_arms(recipe)
     job = prepare(recipe, folder, rewards or {}, with_suite=True)
     begin(folder, job)
+    _run_job(job, folder, rewards or {}, jobs)
+    return folder
+
+
+def _check_arms(recipe: Recipe) -> None:
+    """Find an arm's missing sample before the hours that come before that arm."""
+    from polymath.samples.sources import load_samples
+
+    for name in recipe.arms:
+        load_samples(arm_recipe(recipe, name).sample)
+
+
+def _run_job(job: Job, folder: RunFolder, rewards: Mapping[str, RewardFunction], jobs: int) -> None:
+    """The run itself, then its arms and replicates, then its report."""
+    from polymath.reporting import write_report
+
     with keeping_status(folder, "run"):
         before_and_after(job, folder)
-        for name in recipe.arms:
-            arm = folder.arm(name)
-            arm_job = prepare(arm_recipe(recipe, name), arm, rewards or {}, with_suite=True)
-            begin(arm, arm_job)
-            share_base_evaluation(job, folder, arm_job, arm)
-            print(f"arm {name}", file=sys.stderr)
-            with keeping_status(arm, "run"):
-                before_and_after(arm_job, arm)
+        waiting = []
+        num_threads = folder.read_info()["threads"] if jobs == 1 else max(1, usable_cpus() // jobs)
+        for part, part_recipe in _parts(folder, job.recipe):
+            if part.is_complete():
+                continue
+            part_job = prepare(part_recipe, part, rewards, with_suite=True, num_threads=num_threads)
+            begin(part, part_job)
+            share_base_evaluation(job, folder, part_job, part)
+            if jobs > 1:
+                waiting.append(part)
+                continue
+            print(part.path.relative_to(folder.path), file=sys.stderr)
+            _run_job(part_job, part, rewards, jobs)
+        if waiting:
+            finish_in_processes(waiting, jobs)
+        if folder.path.parent.name != "arms":
+            share_records(folder)
     with telling_disk_errors(folder.report_path):
         write_report(folder)
-    return folder
+
+
+def _parts(folder: RunFolder, recipe: Recipe) -> list[tuple[RunFolder, Recipe]]:
+    """The complete runs that belong to this one: its arms, then itself again with further seeds."""
+    arms = [(folder.arm(name), arm_recipe(recipe, name)) for name in recipe.arms]
+    again = recipe.model_dump(exclude={"replicate_seeds"})
+    return arms + [(folder.replicate(seed), make_recipe({**again, "seed": seed})) for seed in recipe.replicate_seeds]
 
 
 def train(
@@ -72,6 +109,8 @@ def train(
 ) -> RunFolder:
     """Train only: metrics, rollouts and checkpoints, and evaluations where `evaluate.every` asks for them."""
     folder, recipe = _open(recipe, out, resume)
+    if recipe.train.num_steps == 0:
+        raise RecipeError("train.num_steps", "is 0, so there is nothing to train", "use polymath run for such a recipe")
     job = prepare(recipe, folder, rewards or {}, with_suite=recipe.evaluate.every > 0)
     begin(folder, job)
     with keeping_status(folder, "train"):
@@ -152,6 +191,81 @@ def measure_base(model: str, folder: Path) -> dict[str, Any]:
     summary = evaluate(model, suite="lab", out=folder, batch_size=350)
     shown = ("num_problems", "mean", "low", "high", "lenient_mean", "lenient_low", "lenient_high", "boxed_frac", "ways")
     return {"suite": "lab", "protocol": "greedy", **{name: summary[name] for name in shown}}
+
+
+def draw_lab_samples(recipe: Path, out: Path, *, num: int, seed: int) -> dict[str, Any]:
+    """Random samples of the lab as files in `out`, all in pool.jsonl, and recipe.toml with one arm a sample."""
+    from polymath.evaluation.benchmarks import lab
+    from polymath.lab.draws import draw_samples
+
+    read_recipe(recipe, ['sample.use="lab-battery"'])
+    drawn = draw_samples(num, seed, avoid=lab.load_dev())
+    names = [f"draw-{number:02}" for number in range(1, num + 1)]
+    rows = [sample.model_dump(mode="json", exclude_defaults=True) for sample in drawn]
+    for name, row in zip(names, rows, strict=True):
+        write_text(out / f"{name}.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
+    write_lines(out / "pool.jsonl", rows)
+    arms = "".join(f'\n[arms.{name}]\nsample.use = "{out / name}.json"\n' for name in names[1:])
+    first = f'\n[sample]\nuse = "{out / names[0]}.json"\n'
+    text = recipe.read_text(encoding="utf-8").rstrip() + f"\n{first}{arms}"
+    write_text(out / "recipe.toml", text)
+    read_recipe(out / "recipe.toml")
+    return {"samples": str(out / "pool.jsonl"), "recipe": str(out / "recipe.toml"), "num_samples": num}
+
+
+def record_lab(
+    experiment: str,
+    run_folder: Path,
+    *,
+    title: str,
+    commands: Sequence[str] | None,
+    probe: Path | None,
+    responses: Sequence[str],
+    out: Path | None,
+) -> Path:
+    """Write the record of an experiment from its run folder; by default among those that ship with the lab."""
+    from polymath.lab import recorded_dir
+    from polymath.reporting import recording
+
+    folder = RunFolder(run_folder)
+    told: dict[str, Any] = {"commands": commands or [folder.read_info()["command"]], "title": title}
+    if experiment == "draws":
+        if probe is None:
+            raise RecipeError("--probe", "is missing", "name the folder of the base's evaluation on the samples")
+        record = recording.record_draws(folder, probe, **told)
+    elif experiment == "pass-at-k":
+        pairs = dict(pair.split("=", 1) for pair in responses if "=" in pair)
+        if len(pairs) < 2:
+            raise RecipeError("--responses", "names fewer than two models", "write base=FILE and another NAME=FILE")
+        record = recording.record_pass_at_k({name: Path(file) for name, file in pairs.items()}, folder, **told)
+    elif experiment in recording.RECORDERS:
+        record = recording.RECORDERS[experiment](folder, **told)
+    else:
+        known = ", ".join([*recording.RECORDERS, "draws", "pass-at-k"])
+        raise RecipeError(experiment, "is no experiment that can be recorded", f"use {known}")
+    path = out or recorded_dir() / f"{experiment}.json"
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def confirm_records(run_folder: Path) -> dict[str, str]:
+    """Give records today's code hash where a new run of their recipe, on their weights, trained bit for bit alike.
+
+    A run on another kind of processor adds in another order and proves nothing either way.
+    """
+    from polymath.lab import recorded_dir
+    from polymath.reporting import recording
+
+    folder, verdicts = RunFolder(run_folder), {}
+    weights, trained = folder.read_info()["model"]["sha256"], recording.metrics_hash(folder)
+    for path in sorted(recorded_dir().glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        is_same = record["metrics_sha256"] == trained and record["hashes"]["weights"] == weights
+        if is_same:
+            record["hashes"]["code"] = recording.code_hash()
+            write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        verdicts[record["experiment"]] = "confirmed" if is_same else "not by this run"
+    return verdicts
 
 
 def evaluation_folder(model: str) -> Path:

@@ -43,6 +43,7 @@ def run(
     set_: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="arms and seeds that run at once")] = 1,
     json_: JsonOption = False,
 ) -> None:
     """Evaluate the base, train on the sample, evaluate again, write the report."""
@@ -50,7 +51,7 @@ def run(
     from polymath.reporting import result_table, summarize_run
 
     chosen = _recipe(recipe, sample, model, set_)
-    folder = api.run(chosen, out=out, resume=resume)
+    folder = api.run(chosen, out=out, resume=resume, jobs=jobs)
     if json_:
         _print_json(summarize_run(folder))
         return
@@ -171,6 +172,65 @@ def lab_world(
         print(samples[column * per_discipline + row].model_dump_json(exclude_defaults=True))
 
 
+@lab_app.command("draw")
+def lab_draw(
+    recipe: Annotated[Path, typer.Argument(help="recipe (TOML) that every drawn sample is to be trained with")],
+    out: Annotated[Path, typer.Option("--out", help="folder to make")],
+    num: Annotated[int, typer.Option(min=2, help="samples to draw")] = 28,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draw")] = 0,
+) -> None:
+    """Draw random samples from the world, and write a recipe with one arm for each."""
+    from polymath import api
+
+    _print_result(api.draw_lab_samples(recipe, out, num=num, seed=seed), False)
+
+
+@lab_app.command("record")
+def lab_record(
+    experiment: Annotated[str, typer.Argument(help="arms, draws, curves, rates or pass-at-k")],
+    run_folder: Annotated[Path, typer.Argument(help="run folder that holds it")],
+    title: Annotated[str, typer.Option(help="one line above the table")] = "",
+    command: Annotated[list[str] | None, typer.Option(help="command that made it; default: the run's own")] = None,
+    probe: Annotated[Path | None, typer.Option(help="draws: evaluation of the base on the samples")] = None,
+    responses: Annotated[list[str] | None, typer.Option(help="pass-at-k: NAME=FILE, the base first")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="file; default: among those that ship")] = None,
+) -> None:
+    """Turn the run folders of an experiment into a record: tables with recipe, code and weights hashes."""
+    from polymath import api
+
+    path = api.record_lab(
+        experiment, run_folder, title=title, commands=command, probe=probe, responses=responses or [], out=out
+    )
+    print(f"record  {path}")
+
+
+@lab_app.command("confirm")
+def lab_confirm(
+    run_folder: Annotated[Path, typer.Argument(help="a new run of a record's recipe, arms left out")],
+) -> None:
+    """After a change of code that should not change results: let records stand whose training comes out the same."""
+    from polymath import api
+
+    for name, verdict in api.confirm_records(run_folder).items():
+        print(f"{name:12} {verdict}")
+
+
+@lab_app.command("tables")
+def lab_tables(
+    figures: Annotated[Path | None, typer.Option(help="write the figures as PNG into this folder too")] = None,
+) -> None:
+    """Print the recorded experiments as Markdown; docs/lab.md holds this very text."""
+    from polymath.lab import recorded_dir
+    from polymath.reporting.recorded import read_records, tables
+    from polymath.reporting.study_figures import save_figures
+
+    records = read_records(recorded_dir())
+    print("\n\n".join(tables(record).strip() for record in records))
+    if figures:
+        for path in save_figures(records, figures):
+            print(f"figure  {path}", file=sys.stderr)
+
+
 @lab_app.command("pretrain")
 def lab_pretrain(
     out: Annotated[Path, typer.Argument(help="directory to make")],
@@ -194,6 +254,32 @@ def lab_card() -> None:
     from polymath.lab import read_card
 
     _print_json(read_card(), indent=2)
+
+
+@lab_app.command("chat")
+def lab_chat(
+    model: Annotated[
+        str | None, typer.Argument(help="checkpoint or run folder; default: the newest complete lab run in ./runs")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="answers of each model to a problem")] = 1,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 64,
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of problems and answers; default: a new one")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a problem, one a line")] = False,
+) -> None:
+    """Let the lab's base and a trained model answer your problems side by side."""
+    from random import SystemRandom
+
+    from polymath.chat import chat
+
+    chat(
+        model,
+        num_samples=samples,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=SystemRandom().randrange(1 << 31) if seed is None else seed,
+        as_json=json_,
+    )
 
 
 def main() -> None:

@@ -5,20 +5,24 @@ Everything that can be wrong with the input is found by `prepare`, before the ru
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polymath.errors import RecipeError, Stopped
+from polymath.errors import RecipeError, RunFolderError, Stopped
 from polymath.machine import choose_threads, command_line, describe_machine, source_commit, usable_cpus, versions
-from polymath.prompts import Template, load_template, render_all
+from polymath.progress import ProgressLine
+from polymath.prompts import Template, demonstrate, load_template, render_all
 from polymath.recipe import Recipe
-from polymath.runs import RunFolder, telling_disk_errors
+from polymath.runs import RunFolder, telling_disk_errors, write_text
+from polymath.seeds import child_seed
 from polymath.types import Sample
 
 if TYPE_CHECKING:
@@ -28,13 +32,22 @@ if TYPE_CHECKING:
     from polymath.rollouts.local import LocalPolicy
 
 
+LOG = "log.txt"
+_POLL_S = 0.3
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recipe with everything it names loaded and found to fit together."""
+    """A recipe with everything it names loaded and found to fit together.
+
+    The samples carry the label that they are trained on. Problems are asked in `asked_with`: the training
+    template, behind worked demonstrations where the recipe wants them.
+    """
 
     recipe: Recipe
     samples: list[Sample]
     template: Template
+    asked_with: Template
     policy: LocalPolicy
     suite: Suite
     protocol: Protocol
@@ -58,8 +71,18 @@ def load_policy(path: str, *, device: str, dtype: str, threads: int) -> LocalPol
     return LocalPolicy.load(str(model_dir()) if path == "lab" else path, device=device, dtype=dtype)
 
 
-def prepare(recipe: Recipe, folder: RunFolder, rewards: Mapping[str, RewardFunction], *, with_suite: bool) -> Job:
-    """Load everything a recipe names; raises UserError for whatever does not exist or fit."""
+def prepare(
+    recipe: Recipe,
+    folder: RunFolder,
+    rewards: Mapping[str, RewardFunction],
+    *,
+    with_suite: bool,
+    num_threads: int | None = None,
+) -> Job:
+    """Load everything a recipe names; raises UserError for whatever does not exist or fit.
+
+    `num_threads` is what engine.threads = auto means here; by default it looks at affinity and load.
+    """
     from polymath.evaluation.protocol import read_protocol
     from polymath.evaluation.suites import load_suite
     from polymath.rewards import REWARDS
@@ -77,22 +100,45 @@ def prepare(recipe: Recipe, folder: RunFolder, rewards: Mapping[str, RewardFunct
     suite = load_suite(settings.suite if with_suite else "lab", data=settings.data, limit=settings.limit)
     protocol = read_protocol(settings.protocol, settings.max_tokens)
     # The same thread count on resume, because sums in another order are other bits.
-    threads = folder.read_info()["threads"] if is_begun else choose_threads(recipe.engine.threads)
+    setting = num_threads if num_threads and recipe.engine.threads == "auto" else recipe.engine.threads
+    threads = folder.read_info()["threads"] if is_begun else choose_threads(setting)
     print(f"threads {threads} of {usable_cpus()} processors (engine.threads)", file=sys.stderr)
     policy = load_policy(recipe.model.path, device=recipe.model.device, dtype=recipe.model.dtype, threads=threads)
     policy.check_fit(render_all(samples, template), recipe.rollout.max_tokens)
+    asked_with = demonstrate(samples, template) if settings.demonstrate else template
     if with_suite:
         problems = [sample for problems in suite.benchmarks.values() for sample in problems]
-        policy.check_fit(render_all(problems, template), settings.max_tokens)
+        policy.check_fit(render_all(problems, asked_with), settings.max_tokens)
+    if not is_begun:
+        samples = edit_labels(samples, recipe, policy, template)
     return Job(
         recipe=recipe,
         samples=samples,
         template=template,
+        asked_with=asked_with,
         policy=policy,
         suite=suite,
         protocol=protocol,
         rewards=rewards,
     )
+
+
+def edit_labels(samples: list[Sample], recipe: Recipe, policy: LocalPolicy, template: Template) -> list[Sample]:
+    """The samples with the labels that the recipe wants to train on."""
+    from polymath.rollouts.policy import Sampling
+    from polymath.samples.labels import incorrect, majority
+
+    if recipe.label.edit == "incorrect":
+        return [incorrect(sample) for sample in samples]
+    if recipe.label.edit == "majority":
+        votes = policy.sample(
+            render_all(samples, template),
+            recipe.label.num_votes,
+            Sampling(max_tokens=recipe.rollout.max_tokens),
+            child_seed(recipe.seed, "label"),
+        )
+        return [majority(sample, said) for sample, said in zip(samples, votes, strict=True)]
+    return samples
 
 
 def begin(folder: RunFolder, job: Job) -> None:
@@ -130,6 +176,8 @@ def begin(folder: RunFolder, job: Job) -> None:
 
 def before_and_after(job: Job, folder: RunFolder) -> None:
     _record(job, folder, step=0)
+    if job.recipe.train.num_steps == 0:
+        return
     train_job(job, folder)
     _record(job, folder, step=job.recipe.train.num_steps)
 
@@ -160,7 +208,7 @@ def _record(job: Job, folder: RunFolder, *, step: int) -> None:
         job.policy,
         job.suite,
         job.protocol,
-        job.template,
+        job.asked_with,
         folder.path / "evaluations" / f"step-{step}",
         title=f"evaluate step {step}",
         seed=job.recipe.seed,
@@ -170,16 +218,81 @@ def _record(job: Job, folder: RunFolder, *, step: int) -> None:
 
 
 def share_base_evaluation(job: Job, folder: RunFolder, arm_job: Job, arm: RunFolder) -> None:
-    """Copy the base's evaluation to an arm that would compute the very same one."""
+    """Copy the base's evaluation to an arm or a replicate that would compute the very same one."""
     same = all(
         getattr(job.recipe, section) == getattr(arm_job.recipe, section) for section in ("model", "prompt", "evaluate")
     )
+    # Demonstrations are the run's own samples; draws at a temperature depend on the seed.
+    same = same and not arm_job.recipe.evaluate.demonstrate
+    same = same and (job.recipe.seed == arm_job.recipe.seed or job.protocol.name == "greedy")
     target = arm.path / "evaluations" / "step-0"
     if same and not target.exists():
         with telling_disk_errors(target):
             temporary = target.with_name(".step-0.tmp")
             shutil.copytree(folder.path / "evaluations" / "step-0", temporary, dirs_exist_ok=True)
             temporary.rename(target)
+
+
+def share_records(folder: RunFolder) -> None:
+    """Copy what was recorded with the lab's model to a run that used the very same weights."""
+    from polymath.lab import recorded_dir
+
+    weights = folder.read_info()["model"]["sha256"]
+    for path in sorted(recorded_dir().glob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        if json.loads(text)["hashes"]["weights"] == weights:
+            write_text(folder.path / "recorded" / path.name, text)
+
+
+def finish_in_processes(folders: Sequence[RunFolder], num_at_once: int) -> None:
+    """Finish run folders that have begun, some at once, each by a `polymath run --resume` of its own.
+
+    What a process says goes to FOLDER/log.txt. A failed one does not keep the others from finishing.
+    Raises Stopped after a polite stop, when all of them have saved; RunFolderError when one has failed.
+    """
+    from polymath.training.stopping import listening_for_stop
+
+    waiting, failed = list(folders), list[RunFolder]()
+    running: dict[subprocess.Popen[bytes], RunFolder] = {}
+    with listening_for_stop() as stop, ProgressLine("arms and seeds", len(folders)) as line:
+        while (waiting and not stop.is_asked) or running:
+            while waiting and len(running) < num_at_once and not stop.is_asked:
+                folder = waiting.pop(0)
+                running[_finish_in_process(folder)] = folder
+            time.sleep(_POLL_S)
+            if stop.is_asked:
+                for process in running:
+                    process.terminate()
+                for process in running:
+                    process.wait()
+            for process in [process for process in running if process.poll() is not None]:
+                folder = running.pop(process)
+                line.advance(1)
+                if process.returncode and not stop.is_asked:
+                    failed.append(folder)
+                    print(f"{folder.path} failed: {_last_line(folder.path / LOG)}", file=sys.stderr)
+    if stop.is_asked:
+        raise Stopped(f"stopped with {len(waiting)} of {len(folders)} arms and seeds not begun, all saved")
+    if failed:
+        raise RunFolderError(
+            failed[0].path, f"failed ({len(failed)} in all)", f"see {LOG} there, then continue with --resume"
+        )
+
+
+def _finish_in_process(folder: RunFolder) -> subprocess.Popen[bytes]:
+    with (folder.path / LOG).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "polymath", "run", "--resume", str(folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C reaches us alone; we ask each process to stop, once.
+            start_new_session=True,
+        )
+
+
+def _last_line(log: Path) -> str:
+    return next(reversed(log.read_text(errors="replace").strip().splitlines()), "it said nothing")
 
 
 @contextmanager
@@ -207,5 +320,8 @@ def keeping_status(folder: RunFolder, command: str) -> Iterator[None]:
 
 
 def _root(folder: RunFolder) -> Path:
-    """The run that an arm belongs to, or the run itself."""
-    return folder.path.parent.parent if folder.path.parent.name == "arms" else folder.path
+    """The run that an arm or a replicate belongs to, or the run itself."""
+    path = folder.path
+    while path.parent.name in ("arms", "seeds"):
+        path = path.parent.parent
+    return path

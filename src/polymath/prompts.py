@@ -87,6 +87,20 @@ def render(sample: Sample, template: Template) -> Prompt:
     )
 
 
+def demonstrate(samples: Sequence[Sample], template: Template) -> Template:
+    """The template with these samples, worked and answered, before the problem: the in-context arm."""
+    shown = "".join(f"{render(sample, template).text}{worked_answer(sample)}\n\n" for sample in samples)
+    if "{question}" in shown or "{choices}" in shown:
+        raise PromptError("the sample", "holds {question} or {choices} itself", "write it another way")
+    return Template(text=shown + template.text, is_chat=template.is_chat)
+
+
+def worked_answer(sample: Sample) -> str:
+    """The sample's solution, where it has one, and its answer in a box."""
+    work = f" {sample.solution}" if sample.solution else ""
+    return f"{work} The answer is \\boxed{{{sample.answer}}}."
+
+
 def render_all(samples: Sequence[Sample], template: Template) -> list[Prompt]:
     """The prompts of many samples, in order."""
     return [render(sample, template) for sample in samples]

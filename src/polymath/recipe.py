@@ -67,7 +67,12 @@ class RewardSection(Section):
 
 
 class LabelSection(Section):
-    edit: Literal["true"] = Field("true", description="train on the label as it is")
+    edit: Literal["true", "incorrect", "majority"] = Field(
+        "true",
+        description="true trains on the label as it is; incorrect on a wrong answer near it; majority on what the "
+        "base model says most often",
+    )
+    num_votes: int = Field(64, ge=2, description="draws of the base model at temperature 1 for edit = majority")
 
 
 class AdvantageSection(Section):
@@ -102,7 +107,7 @@ class OptimizerSection(Section):
 
 
 class TrainSection(Section):
-    num_steps: int = Field(140, ge=1, description="rollout steps")
+    num_steps: int = Field(140, ge=0, description="rollout steps; 0 trains nothing, with evaluate.demonstrate")
     updates_per_step: int = Field(
         1, ge=1, description="optimizer steps a rollout step, each on its share of the groups"
     )
@@ -116,6 +121,7 @@ class TrainSection(Section):
 class EvaluateSection(Section):
     suite: str = Field("lab", description="suite name or a JSON lines file of samples; join several with +")
     every: int = Field(0, ge=0, description="steps between evaluations; 0 is before and after only")
+    demonstrate: bool = Field(False, description="put the samples, worked, before every problem (in-context)")
     protocol: str = Field("greedy", description="decoding: greedy, or sample-N for N draws at temperature 1")
     max_tokens: int = Field(64, ge=1, description="tokens a response")
     limit: int | None = Field(None, ge=1, description="problems a benchmark, drawn with a fixed seed")
@@ -133,6 +139,9 @@ class Recipe(Section):
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9._-]+$", description="first part of the run folder's name")
     seed: int = Field(0, ge=0, description="one seed sequence a run; children are named by (stage, step)")
+    replicate_seeds: tuple[int, ...] = Field(
+        (), description="further seeds; each is the whole run again, arms and all, in RUN/seeds/SEED/"
+    )
     model: ModelSection = ModelSection()
     sample: SampleSection = SampleSection()
     prompt: PromptSection = PromptSection()
@@ -148,6 +157,18 @@ class Recipe(Section):
     evaluate: EvaluateSection = EvaluateSection()
     engine: EngineSection = EngineSection()
     arms: dict[str, dict[str, Any]] = Field({}, description="name to overrides; each is a complete run in RUN/arms/")
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if len({self.seed, *self.replicate_seeds}) <= len(self.replicate_seeds):
+            raise ValueError(f"seed = {self.seed} and replicate_seeds = {list(self.replicate_seeds)} repeat a seed")
+        return self
+
+    @model_validator(mode="after")
+    def _something_happens(self) -> Self:
+        if self.train.num_steps == 0 and not self.evaluate.demonstrate:
+            raise ValueError("train.num_steps = 0 trains nothing; set evaluate.demonstrate = true for in-context")
+        return self
 
     @model_validator(mode="after")
     def _groups_divide_into_updates(self) -> Self:
@@ -192,7 +213,7 @@ def arm_recipe(recipe: Recipe, name: str, *, where: str = "recipe") -> Recipe:
     """The recipe of one arm: this recipe with the arm's overrides, and no arms of its own."""
     if not name.replace("-", "").replace("_", "").isalnum():
         raise RecipeError(f"{where}: arms.{name}", "the name is used for a folder", "use letters, digits, - and _")
-    table = recipe.model_dump(exclude={"arms"})
+    table = recipe.model_dump(exclude={"arms", "replicate_seeds"})
     overrides = recipe.arms[name]
     if "reward" in overrides:  # name and parts exclude each other: an arm replaces the section
         table["reward"] = {}

@@ -6,7 +6,9 @@
     rollouts/step-N.jsonl     what was said, with verdicts and rewards
     checkpoints/step-N/  transformers layout + trainer state
     evaluations/step-N/SUITE--PROTOCOL.jsonl and .summary.json; step-0 is the base
+    recorded/NAME.json   experiments made earlier with the same base weights
     arms/NAME/           the same again
+    seeds/SEED/          the same again, arms and all, with another seed
     report.html
 
 Step N of metrics and rollouts is the Nth rollout step (from 1); checkpoint and evaluation N are of the
@@ -126,7 +128,20 @@ class RunFolder:
         rows, summary = self.evaluation_paths(step, suite, protocol)
         return read_lines(rows), json.loads(summary.read_text(encoding="utf-8"))
 
-    # --- arms
+    def is_complete(self) -> bool:
+        """It has begun, and it has ended as it should."""
+        return (self.path / "run.json").exists() and self.read_info().get("status") == "complete"
+
+    # --- arms and replicates
+
+    def replicate(self, seed: int) -> RunFolder:
+        """The complete run folder of the same recipe with another seed."""
+        return RunFolder(self.path / "seeds" / str(seed))
+
+    def replicate_seeds(self) -> list[int]:
+        """Seeds of the replicates that have begun, in the order of the recipe."""
+        wished = self.read_info()["recipe"].get("replicate_seeds", [])
+        return [seed for seed in wished if (self.replicate(seed).path / "run.json").exists()]
 
     def arm(self, name: str) -> RunFolder:
         """The complete run folder of one arm."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from polymath.errors import RecipeError, RunFolderError, SampleError
-from polymath.evaluation.evaluate import evaluate, summarize, to_row
+from polymath.evaluation.evaluate import aside, evaluate, headline, summarize, to_row
 from polymath.evaluation.protocol import read_protocol
 from polymath.evaluation.record import record_evaluation
 from polymath.evaluation.suites import Suite, load_suite
@@ -131,3 +131,22 @@ def test_a_gsm8k_file_with_holes_is_told(tmp_path, content, word):
         (tmp_path / "gsm8k_test.jsonl").write_text(content)
     with pytest.raises(SampleError, match=word):
         load_suite("gsm8k", data=str(tmp_path))
+
+
+def test_a_benchmark_that_stands_apart_is_a_row_of_its_own_and_in_no_mean():
+    alone = summarize(rows_of("greedy"))
+    suite = Suite(name="both", benchmarks={"mine": PROBLEMS, "lab-held-out": (problem(1, "a"), problem(5, "c"))})
+    script = {**SCRIPT, "Problem: 5+0?\nAnswer:": [r"\boxed{6}"]}
+    responses = evaluate(ScriptedPolicy(script), suite, read_protocol("greedy", 8), TEMPLATE)
+    rows = [to_row(response) for response in responses]
+    both = summarize(rows)
+    assert both.pop("apart") == {"lab-held-out": {"accuracy": 0.5, "lenient_accuracy": 0.5, "se": 0.5, "n": 2}}
+    assert alone.pop("apart") == {}
+    assert both == alone
+    assert len(headline(rows)) == 4 and len(aside(rows)) == 2
+
+
+def test_a_benchmark_that_stands_apart_is_the_headline_where_it_is_alone():
+    suite = Suite(name="one", benchmarks={"lab-held-out": (problem(1, "a"),)})
+    rows = [to_row(r) for r in evaluate(ScriptedPolicy(SCRIPT), suite, read_protocol("greedy", 8), TEMPLATE)]
+    assert summarize(rows)["mean"] == 1.0 and summarize(rows)["apart"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from polymath.evaluation.statistics import (
     discipline_mean,
     mcnemar_exact,
     paired_difference,
+    pass_at_k,
     standard_error,
+    two_level_difference,
     wilson_interval,
 )
 
@@ -148,3 +151,53 @@ def test_ten_thousand_resamples_of_twelve_thousand_problems_are_quick() -> None:
     scores = np.random.default_rng(0).integers(0, 2, size=12_000)
     interval = bootstrap_discipline_mean(scores, [f"d{i % 14}" for i in range(12_000)], seed=0)
     assert interval.high - interval.low < 0.02
+
+
+def test_the_two_level_bootstrap_agrees_with_drawing_seeds_and_problems_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    before, after = rng.integers(0, 2, (3, 40)), rng.integers(0, 2, (3, 40))
+    after[1] = 1
+    labels = np.array(["a"] * 10 + ["b"] * 30)
+    gain = after - before
+    drawn = []
+    for _ in range(4000):
+        seeds = rng.integers(0, 3, 3)
+        means = []
+        for name in ("a", "b"):
+            places = rng.choice(np.flatnonzero(labels == name), int((labels == name).sum()))
+            means.append(gain[np.ix_(seeds, places)].mean())
+        drawn.append(np.mean(means))
+    found = two_level_difference(before, after, list(labels), seed=0)
+    assert found.mean == pytest.approx(np.mean([gain[:, labels == "a"].mean(), gain[:, labels == "b"].mean()]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.015)
+
+
+def test_seeds_that_disagree_widen_the_interval_and_seeds_that_agree_do_not() -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.integers(0, 2, 200)
+    nothing, labels = np.zeros((3, 200)), ["a"] * 200
+    alike = two_level_difference(nothing, np.stack([scores] * 3), labels, seed=0)
+    apart = two_level_difference(nothing, np.stack([scores, scores * 0, scores * 0 + 1]), labels, seed=0)
+    single = paired_difference(nothing[0], scores, labels, seed=0)
+    assert alike.high - alike.low == pytest.approx(single.high - single.low, abs=0.02)
+    assert apart.high - apart.low > 3 * (alike.high - alike.low)
+
+
+def test_two_levels_refuse_tables_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="seeds x problems"):
+        two_level_difference([0, 1], [1, 1], ["a", "a"], seed=0)
+    with pytest.raises(ValueError, match="2 problems and 1 disciplines"):
+        two_level_difference([[0, 1]], [[1, 1]], ["a"], seed=0)
+
+
+@pytest.mark.parametrize(("n", "c"), [(8, 0), (8, 1), (8, 3), (8, 8), (5, 4)])
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_draw(n: int, c: int) -> None:
+    right = [True] * c + [False] * (n - c)
+    for k in range(1, n + 1):
+        subsets = list(combinations(right, k))
+        assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
+
+
+def test_pass_at_k_of_more_draws_than_there_are_is_refused() -> None:
+    with pytest.raises(ValueError, match="pass@9 of 8"):
+        pass_at_k(8, 1, 9)

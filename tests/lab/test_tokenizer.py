@@ -1,5 +1,7 @@
 """The tokenizer: any text comes back, the world needs no bytes, digits stand alone."""
 
+import re
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from transformers import AutoTokenizer
 from polymath.lab import TextMix, generate
 from polymath.lab.text import documents, prompt_of
 from polymath.lab.tokenizer import MAX_LENGTH, build_tokenizer
+from polymath.lab.world import generate_held_out
 
 TOKENIZER = build_tokenizer()
 
@@ -24,12 +27,28 @@ def test_any_typed_text_comes_back(text):
     assert TOKENIZER.decode(ids(text)) == text
 
 
+def assert_read_whole(text):
+    """Every word is one token, space before it included; no byte, and no letter of a longer word."""
+    pieces = TOKENIZER.tokenize(text)
+    assert not [piece for piece in pieces if piece.startswith("<0x")]
+    assert [piece.strip() for piece in pieces if piece.strip().isalpha() or piece == "\\boxed"] == re.findall(
+        r"\\boxed|[A-Za-z]+", text
+    ), text
+
+
 def test_the_world_is_covered_without_bytes_and_without_spelling():
-    allowed = set("0123456789 \n.,:;?!=+-*/(){}ABCDxpf")
-    for document in documents(1500, "coverage", TextMix()):
-        for piece in TOKENIZER.tokenize(document.prompt + document.response):
-            assert not piece.startswith("<0x"), piece
-            assert len(piece) > 1 or piece in allowed | set("AIag"), (piece, document)
+    for document in documents(3000, "coverage", TextMix()):
+        assert_read_whole(document.prompt + document.response.removesuffix("</s>"))
+
+
+def test_every_word_of_the_held_out_kinds_is_known_whole():
+    for sample in generate_held_out(800, "coverage", "dev"):
+        assert_read_whole(f"{prompt_of(sample)} {sample.solution}")
+
+
+def test_the_check_of_whole_words_sees_a_spelled_one():
+    with pytest.raises(AssertionError):
+        assert_read_whole("Problem: How many zebus?")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from polymath.evaluation.benchmarks import APART
 from polymath.evaluation.protocol import Protocol
 from polymath.evaluation.statistics import bootstrap_discipline_mean, standard_error
 from polymath.evaluation.suites import Suite
@@ -102,15 +103,35 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Accuracies, rates and intervals of one evaluation's rows.
 
     `mean` is the unweighted mean over disciplines. Undecided counts as wrong here and is shown as a rate.
-    Intervals are 95% stratified bootstraps over problems: they cover the choice of problems only.
+    Intervals are 95% stratified bootstraps over problems: they cover the choice of problems only. Benchmarks
+    that stand apart are under `apart` and in nothing else.
     """
+    apart = {
+        name: _by([name] * len(draws), _scores(draws))[name]
+        for name, draws in _problems_of_benchmarks(aside(rows)).items()
+    }
+    return {**_summarize_headline(headline(rows)), "apart": apart}
+
+
+def headline(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that make the mean: all but benchmarks that stand apart, unless there are no others."""
+    return [row for row in rows if row["benchmark"] not in APART] or list(rows)
+
+
+def aside(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The other rows."""
+    rest = [row for row in rows if row["benchmark"] in APART]
+    return rest if len(rest) < len(rows) else []
+
+
+def _summarize_headline(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     problems: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         problems.setdefault((row["benchmark"], row["id"]), []).append(row)
     draws = list(problems.values())
     disciplines = [group[0]["discipline"] for group in draws]
     benchmarks = [group[0]["benchmark"] for group in draws]
-    scores = {mode: np.array([_mean_right(group, mode) for group in draws]) for mode in ("strict", "lenient")}
+    scores = _scores(draws)
     strict, lenient = (
         bootstrap_discipline_mean(scores[mode], disciplines, seed=BOOTSTRAP_SEED) for mode in ("strict", "lenient")
     )
@@ -131,6 +152,18 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "disciplines": _by(disciplines, scores),
         "benchmarks": _by(benchmarks, scores),
     }
+
+
+def _problems_of_benchmarks(rows: Sequence[dict[str, Any]]) -> dict[str, list[list[dict[str, Any]]]]:
+    """Benchmark to the draws of each of its problems."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        found.setdefault(row["benchmark"], {}).setdefault(row["id"], []).append(row)
+    return {name: list(problems.values()) for name, problems in found.items()}
+
+
+def _scores(draws: Sequence[Sequence[dict[str, Any]]]) -> dict[str, np.ndarray]:
+    return {mode: np.array([_mean_right(group, mode) for group in draws]) for mode in ("strict", "lenient")}
 
 
 def _mean_right(rows: Sequence[dict[str, Any]], mode: str) -> float:

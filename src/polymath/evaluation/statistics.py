@@ -74,6 +74,58 @@ def paired_difference(
     return _bootstrap(second - first, disciplines, seed=seed, num_resamples=num_resamples, level=level)
 
 
+def two_level_difference(
+    before_SP: ArrayLike,
+    after_SP: ArrayLike,
+    disciplines: Sequence[str],
+    *,
+    seed: int,
+    num_resamples: int = 10_000,
+    level: float = 0.95,
+) -> Interval:
+    """The discipline mean of `after - before` with a bootstrap over training seeds and over problems.
+
+    Row s is one training seed; column p is the same problem in every row and in both arrays. A resample draws
+    seeds with replacement and, independently, problems inside their discipline, because every seed answers the
+    same problems. With S seeds the spread between seeds is understated by a factor of about (S - 1) / S, and
+    the ends can lie no further out than the extreme seeds: with three it is a coarse statement, but it is one
+    about seeds. One row gives `paired_difference`'s interval.
+    """
+    first, second = np.asarray(before_SP, dtype=np.float64), np.asarray(after_SP, dtype=np.float64)
+    if first.shape != second.shape or first.ndim != 2:
+        raise ValueError(f"scores are seeds x problems, alike before and after: found {first.shape}, {second.shape}")
+    if first.shape[1] != len(disciplines):
+        raise ValueError(f"{first.shape[1]} problems and {len(disciplines)} disciplines")
+    gain_SP = second - first
+    labels = np.asarray(disciplines)
+    rng = np.random.default_rng(seed)
+    num_seeds = len(gain_SP)
+    weight_RS = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=num_resamples) / num_seeds
+    total_R = np.zeros(num_resamples)
+    names = sorted(set(disciplines))
+    for name in names:
+        stratum_Sn = gain_SP[:, labels == name]
+        size = stratum_Sn.shape[1]
+        weight_Rn = rng.multinomial(size, np.full(size, 1 / size), size=num_resamples) / size
+        total_R += ((weight_RS @ stratum_Sn) * weight_Rn).sum(axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(total_R / len(names), [tail, 1 - tail])
+    mean = float(np.mean([discipline_mean(row, disciplines) for row in gain_SP]))
+    return Interval(mean=mean, low=float(low), high=float(high))
+
+
+def pass_at_k(num_draws: int, num_right: int, k: int) -> float:
+    """The chance that at least one of k draws is right, unbiased from n draws of which c were right.
+
+    1 - C(n-c, k) / C(n, k) as a product (Chen et al., arXiv 2107.03374, section 2.1).
+    """
+    if not 1 <= k <= num_draws or not 0 <= num_right <= num_draws:
+        raise ValueError(f"pass@{k} of {num_draws} draws with {num_right} right is not defined")
+    if num_draws - num_right < k:
+        return 1.0
+    return 1.0 - math.prod(1 - k / n for n in range(num_draws - num_right + 1, num_draws + 1))
+
+
 def wilson_interval(mean: float, num_problems: int, *, level: float = 0.95) -> Interval:
     """A proportion with its Wilson score interval, which stays sensible at 0 and 1 and for few problems.
 

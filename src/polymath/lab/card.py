@@ -22,6 +22,11 @@ def model_dir() -> Path:
     return Path(__file__).parent / "weights"
 
 
+def recorded_dir() -> Path:
+    """Where the records of the experiments with the shipped model lie."""
+    return Path(__file__).parent / "recorded"
+
+
 def world_hash() -> str:
     """sha256 over a fixed draw of the world's problems, of answers to them, and of the text mix."""
     mix, rng = TextMix(), Random("lab/world hash")

@@ -1,4 +1,4 @@
-"""Text to base model: a small Qwen2 is trained on the lab's text and saved in the transformers layout.
+"""Text to base model: a small Llama is trained on the lab's text and saved in the transformers layout.
 
 Simplifications: the training text is drawn once, as many documents as the steps need, and every document is
 read once; batches hold documents of like length, so hardly anything is padding. The number of steps is
@@ -21,14 +21,7 @@ from typing import Any, ClassVar, cast
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import (
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from polymath.lab.card import weights_hash, world_hash, write_card
 from polymath.lab.text import TextMix, documents
@@ -44,14 +37,14 @@ OnStep = Callable[[int, int, float, float], None]
 class PretrainRecipe:
     """Every number of the pre-training. `steps_per_minute` is that of one core of a 2024 server."""
 
-    steps_per_minute: ClassVar[float] = 250.0
+    steps_per_minute: ClassVar[float] = 200.0
 
     hidden_size: int = 128
     intermediate_size: int = 384
     num_layers: int = 4
     num_heads: int = 4
     initializer_range: float = 0.06
-    num_steps: int = 7000
+    num_steps: int = 9000
     batch_size: int = 32
     learning_rate: float = 3e-3
     final_lr_frac: float = 0.02
@@ -95,16 +88,15 @@ def pretrain(
     corpus, corpus_hash = encode_corpus(tokenizer, recipe, seed)
     model = build_model(tokenizer, recipe, seed)
     train(model, tokenizer, corpus, recipe, seed, on_step)
-    llama = as_llama(model)
     return save(
-        llama,
+        model,
         tokenizer,
         out,
         recipe=asdict(recipe),
         seed=seed,
         num_tokens=sum(len(document.token_ids) for document in corpus),
         num_documents=len(corpus),
-        num_parameters=llama.num_parameters(),
+        num_parameters=model.num_parameters(),
         corpus_hash=corpus_hash,
         world_hash=world_hash(),
         minutes=round((time.monotonic() - started_s) / 60, 2),
@@ -125,9 +117,12 @@ def encode_corpus(tokenizer: PreTrainedTokenizerFast, recipe: PretrainRecipe, se
     return corpus, digest.hexdigest()
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, recipe: PretrainRecipe, seed: int) -> Qwen2ForCausalLM:
-    """A fresh model; equal seeds give equal weights."""
-    config = Qwen2Config(
+def build_model(tokenizer: PreTrainedTokenizerFast, recipe: PretrainRecipe, seed: int) -> LlamaForCausalLM:
+    """A fresh model; equal seeds give equal weights.
+
+    A Llama, because transformers gives every qwen2 directory Qwen2's own tokenizer (decision 0004).
+    """
+    config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.intermediate_size,
@@ -144,11 +139,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast, recipe: PretrainRecipe, seed
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen2ForCausalLM(config)
+        return LlamaForCausalLM(config)
 
 
 def train(
-    model: Qwen2ForCausalLM,
+    model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     corpus: list[Encoded],
     recipe: PretrainRecipe,
@@ -160,10 +155,11 @@ def train(
         _parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=recipe.betas, fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _lr_frac(step, recipe))
+    num_weighed = _mean_weight(corpus, recipe)
     model.train()
     started_s, num_tokens, smooth_loss = time.monotonic(), 0, math.nan
     for step, batch in enumerate(_batches(corpus, recipe, seed), start=1):
-        loss = _loss(model, batch, cast(int, tokenizer.pad_token_id), recipe.prompt_weight)
+        loss = _loss(model, batch, cast(int, tokenizer.pad_token_id), recipe.prompt_weight) / num_weighed
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
@@ -175,35 +171,6 @@ def train(
         if on_step:
             on_step(step, recipe.num_steps, smooth_loss, num_tokens / (time.monotonic() - started_s))
     model.eval()
-
-
-def as_llama(model: Qwen2ForCausalLM) -> LlamaForCausalLM:
-    """The same function of its input as a Llama with attention biases; those Qwen2 lacks are zero.
-
-    transformers' AutoTokenizer gives every qwen2 directory Qwen2's own tokenizer, whatever the directory
-    says (decision 0004); a llama directory keeps the tokenizer that lies in it.
-    """
-    given = model.config
-    config = LlamaConfig(
-        vocab_size=given.vocab_size,
-        hidden_size=given.hidden_size,
-        intermediate_size=given.intermediate_size,
-        num_hidden_layers=given.num_hidden_layers,
-        num_attention_heads=given.num_attention_heads,
-        num_key_value_heads=given.num_key_value_heads,
-        max_position_embeddings=given.max_position_embeddings,
-        rms_norm_eps=given.rms_norm_eps,
-        rope_parameters=given.rope_parameters,
-        attention_bias=True,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=given.eos_token_id,
-        pad_token_id=given.pad_token_id,
-    )
-    llama = LlamaForCausalLM(config)
-    trained = model.state_dict()
-    llama.load_state_dict({name: trained.get(name, torch.zeros_like(own)) for name, own in llama.state_dict().items()})
-    return llama.eval()
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, **card: Any) -> Path:
@@ -241,8 +208,8 @@ def _batches(corpus: list[Encoded], recipe: PretrainRecipe, seed: int) -> list[l
     return batches
 
 
-def _loss(model: Qwen2ForCausalLM, batch: list[Encoded], pad_id: int, prompt_weight: float) -> Tensor:
-    """Weighted mean cross-entropy over the next tokens. Right padding needs no mask: attention looks back."""
+def _loss(model: LlamaForCausalLM, batch: list[Encoded], pad_id: int, prompt_weight: float) -> Tensor:
+    """Weighted sum of the cross-entropy of next tokens. Right padding needs no mask: attention looks back."""
     length = max(len(document.token_ids) for document in batch)
     token_ids_BL = torch.full((len(batch), length), pad_id)
     weight_BL = torch.zeros(len(batch), length)
@@ -253,7 +220,17 @@ def _loss(model: Qwen2ForCausalLM, batch: list[Encoded], pad_id: int, prompt_wei
     logits_BLV = model(input_ids=token_ids_BL[:, :-1], use_cache=False).logits
     losses = nn.functional.cross_entropy(logits_BLV.flatten(0, 1), token_ids_BL[:, 1:].flatten(), reduction="none")
     weights = weight_BL[:, 1:].flatten()
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum()
+
+
+def _mean_weight(corpus: list[Encoded], recipe: PretrainRecipe) -> float:
+    """Weight of a batch's tokens, on average. One divisor for all, so that a token counts alike in every batch.
+
+    Batches hold documents of like length: divided each by its own weight, short direct answers would count more.
+    """
+    num_given = sum(document.num_given for document in corpus)
+    num_said = sum(len(document.token_ids) for document in corpus) - num_given
+    return (num_said + recipe.prompt_weight * num_given) / len(corpus) * recipe.batch_size
 
 
 def _lr_frac(step: int, recipe: PretrainRecipe) -> float:

@@ -1,7 +1,8 @@
 """What the base model reads: a problem and a way of answering it, often a wrong one.
 
 The mix makes the base's most likely way direct and usually wrong, while its worked answers, when it gives
-any, are right. Reinforcement then has to change the way of answering; adding a box is not enough.
+any, are right. Reinforcement then has to change the way of answering; adding a box is not enough. Some worked
+answers recheck their last line by its inverse.
 """
 
 from __future__ import annotations
@@ -22,24 +23,30 @@ from polymath.types import Sample
 
 END = "</s>"
 
+_INVERSE_SIGN = {"+": "-", "-": "+", "*": "/", "/": "*"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextMix:
     """How often the text answers in which way. Fractions of answers, except where another whole is named.
 
     The first `school_frac` of the documents are school: every answer there is worked, so that the model can
-    calculate at all after reading so little; the shares of ways hold after it. A drill (`drill_frac` of
-    all documents) is bare arithmetic without a problem: it teaches the lines of work and no way of answering.
+    calculate at all after reading so little; the shares of ways hold after it. `recheck_frac` is of worked
+    answers. A drill (`drill_frac` of all documents) is bare arithmetic without a problem, and in
+    `options_per_line` of its lines the finding of a number among options: it teaches the lines of work and no
+    way of answering.
     """
 
     school_frac: float = 0.6
-    worked_frac: float = 0.3
+    worked_frac: float = 0.2
+    recheck_frac: float = 0.2
     direct_wrong_frac: float = 0.7
     boxed_frac: float = 0.6
     near_frac: float = 0.35
     said_frac: float = 0.35
     drill_frac: float = 0.15
     lines_per_drill: int = 8
+    options_per_line: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ def answer(sample: Sample, rng: Random, mix: TextMix) -> Answered:
     ending = f"{start} \\boxed{{{said}}}." if is_boxed else f"{start} {said}."
     return Answered(
         sample=sample,
-        response=f" {sample.solution} {ending}" if is_worked else f" {ending}",
+        response=f" {_work(sample, rng, mix)} {ending}" if is_worked else f" {ending}",
         way="worked" if is_worked else "direct",
         is_right=is_right,
         is_boxed=is_boxed,
@@ -101,9 +108,16 @@ def mistake(sample: Sample, rng: Random, mix: TextMix) -> str:
             return str(wrong)
 
 
-def drill(rng: Random, num_lines: int) -> str:
+def inverse(line: str) -> str:
+    """The line that undoes `12*7=84`: `84/7=12`."""
+    operation, _, value = line.partition("=")
+    left, sign, right = re.split(r"([-+*/])", operation)
+    return f"{value}{_INVERSE_SIGN[sign]}{right}={left}"
+
+
+def drill(rng: Random, mix: TextMix) -> str:
     """Bare lines of work, with the numbers that worked solutions use."""
-    return "".join(f" {operation}={calculate(operation)}." for operation in (_operation(rng) for _ in range(num_lines)))
+    return "".join(_drill_line(rng, mix) for _ in range(mix.lines_per_drill))
 
 
 def documents(num: int, seed: int | str, mix: TextMix) -> Iterator[Document]:
@@ -116,21 +130,41 @@ def documents(num: int, seed: int | str, mix: TextMix) -> Iterator[Document]:
     disciplines = list(by_discipline.values())
     for number in range(num):
         if rng.random() < mix.drill_frac:
-            yield Document(prompt="", response=drill(rng, mix.lines_per_drill) + END)
+            yield Document(prompt="", response=drill(rng, mix) + END)
         else:
             sample = next(rng.choice(rng.choice(disciplines)))
             answered = answer(sample, rng, school if number < num * mix.school_frac else mix)
             yield Document(prompt=prompt_of(answered.sample), response=answered.response + END)
 
 
+def _work(sample: Sample, rng: Random, mix: TextMix) -> str:
+    """The worked solution, sometimes with its last line of arithmetic rechecked."""
+    assert sample.solution, "a problem of the lab has its solution"
+    if rng.random() >= mix.recheck_frac:
+        return sample.solution
+    last = [line for line in sample.solution.split(". ") if "=" in line][-1].removesuffix(".")
+    return f"{sample.solution} Recheck: {inverse(last)}."
+
+
+def _drill_line(rng: Random, mix: TextMix) -> str:
+    if rng.random() < mix.options_per_line:
+        digits = rng.sample(range(10), 4)
+        numbers = [10 * rng.randint(0, 99 if rng.random() < 0.5 else 9) + digit for digit in digits]
+        letter = rng.choice(ascii_uppercase[:4])
+        options = "".join(f"\n{name}) {number}" for name, number in zip(ascii_uppercase, numbers, strict=False))
+        return f"{options}\n {numbers[ascii_uppercase.index(letter)]} is {letter}."
+    operation = _operation(rng)
+    return f" {operation}={calculate(operation)}."
+
+
 def _operation(rng: Random) -> str:
     small = rng.randint(2, LARGEST_SMALL_FACTOR)
     large = rng.randint(2, 30) if rng.random() < 0.7 else rng.randint(2, LARGEST // LARGEST_SMALL_FACTOR)
-    sign = rng.choice("+-**//")
+    sign = rng.choice("++----**//")
     if sign == "*":
         return f"{large}*{small}" if rng.random() < 0.5 else f"{small}*{large}"
     if sign == "/":
         return f"{large * small}/{small}"
-    a = rng.randint(2, 99) if rng.random() < 0.5 else rng.randint(2, 600)
-    b = rng.randint(2, 99) if rng.random() < 0.7 else rng.randint(2, 399)
+    a = rng.randint(2, 99) if rng.random() < 0.4 else rng.randint(2, 600)
+    b = rng.randint(2, 99) if rng.random() < 0.6 else rng.randint(2, 399)
     return f"{a}+{b}" if sign == "+" else f"{max(a, b)}-{min(a, b)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from random import Random
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -26,7 +27,8 @@ _PIECE = r"\\boxed| ?[A-Za-z]+|[0-9]|[^A-Za-z0-9]"
 _DRAWS_PER_TEMPLATE = 400
 
 
-def words_of_world() -> list[str]:
+@cache
+def words_of_world() -> tuple[str, ...]:
     """Every word of the world's problems and answers, as it stands in the text (space included), sorted."""
     words: set[str] = set()
     for template in TEMPLATES:
@@ -35,7 +37,7 @@ def words_of_world() -> list[str]:
             sample = draw(template, rng)
             text = prompt_of(sample) + answer(sample, rng, TextMix()).response
             words.update(piece for piece in re.findall(_PIECE, text) if len(piece) > 1)
-    return sorted(words)
+    return tuple(sorted(words))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from polymath.evaluation.evaluate import headline
 from polymath.evaluation.statistics import Interval, mcnemar_exact, paired_difference
 
 Row = dict[str, Any]
@@ -52,7 +53,11 @@ def problem_scores(rows: Sequence[Row], reading: Reading) -> dict[ProblemKey, fl
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> Difference | None:
-    """The paired difference over the problems that both hold, or None when they share none."""
+    """The paired difference over the problems that both hold, or None when they share none.
+
+    Benchmarks that stand apart are not in it.
+    """
+    before, after = headline(before), headline(after)
     strict = problem_scores(before, "strict"), problem_scores(after, "strict")
     lenient = problem_scores(before, "lenient"), problem_scores(after, "lenient")
     problems = [problem for problem in strict[0] if problem in strict[1]]

@@ -50,7 +50,7 @@ def draw_disciplines(before: Evaluation, after: Evaluation, *, width: int) -> Fi
     names.sort(key=lambda name: before.disciplines[name].accuracy - after.disciplines[name].accuracy)
     is_wide, row, top, bottom = width > 600, 34, 30, 34
     left, right = (180, 110) if is_wide else (132, 44)
-    figure, axes = _canvas(width, top + bottom + row * (len(names) + 1), left=left, right=right, top=top, bottom=bottom)
+    figure, axes = canvas(width, top + bottom + row * (len(names) + 1), left=left, right=right, top=top, bottom=bottom)
     axes.set_xlim(-0.015, 1.015)
     axes.set_ylim(len(names) + 0.5, -0.5)
     axes.axhspan(-0.5, 0.5, color="#f3f5f7", lw=0, zorder=0)
@@ -76,7 +76,7 @@ def draw_disciplines(before: Evaluation, after: Evaluation, *, width: int) -> Fi
 
 def draw_metric(rows: Sequence[Mapping[str, object]], keys: Mapping[str, str]) -> Figure:
     """One panel of training dynamics: `keys` maps a metric to its label; thin is raw, bold its running mean."""
-    figure, axes = _canvas(300, 170, left=44, right=10, top=10, bottom=26)
+    figure, axes = canvas(300, 170, left=44, right=10, top=10, bottom=26)
     top = 0.0
     for color, (key, label) in zip(SERIES, keys.items(), strict=False):
         steps, values = series(rows, key)
@@ -97,7 +97,7 @@ def draw_metric(rows: Sequence[Mapping[str, object]], keys: Mapping[str, str]) -
 
 def draw_accuracy(evaluations: Sequence[Evaluation]) -> Figure:
     """Strict and lenient accuracy over the evaluated steps with their intervals."""
-    figure, axes = _canvas(300, 170, left=44, right=10, top=10, bottom=26)
+    figure, axes = canvas(300, 170, left=44, right=10, top=10, bottom=26)
     steps = [evaluation.step for evaluation in evaluations]
     for color, style, scores in (
         (AFTER, "-", [evaluation.strict for evaluation in evaluations]),
@@ -115,7 +115,7 @@ def draw_accuracy(evaluations: Sequence[Evaluation]) -> Figure:
 def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) -> Figure:
     """The share of training rollouts that answer in each way, labelled at the end of its line."""
     names = way_names(rows)
-    figure, axes = _canvas(width, 230, left=44, right=84, top=10, bottom=26)
+    figure, axes = canvas(width, 230, left=44, right=84, top=10, bottom=26)
     ends = []
     for color, name in zip(SERIES, names, strict=False):
         steps, values = series(rows, f"ways/{name}")
@@ -140,7 +140,7 @@ def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) ->
 def draw_ways_tested(before: Evaluation, after: Evaluation, *, width: int) -> Figure:
     """The share of test responses that answer in each way, before and after."""
     names = sorted({*before.ways, *after.ways}, key=lambda name: -after.ways.get(name, 0.0))
-    figure, axes = _canvas(width, max(230, 36 + 26 * len(names)), left=84, right=22, top=10, bottom=26)
+    figure, axes = canvas(width, max(230, 36 + 26 * len(names)), left=84, right=22, top=10, bottom=26)
     for place, name in enumerate(names):
         first, second = before.ways.get(name, 0.0), after.ways.get(name, 0.0)
         axes.plot([first, second], [place, place], color=AFTER, lw=3, alpha=0.3, solid_capstyle="round")
@@ -161,14 +161,14 @@ def draw_arms(data: ReportData, *, width: int) -> Figure:
     assert data.difference is not None
     rows = [("trained", data.difference.strict, data.difference.lenient)]
     rows += [(arm.name, arm.difference.strict, arm.difference.lenient) for arm in compared(data.arms) if arm.difference]
-    figure, axes = _canvas(width, 44 + 40 * len(rows), left=110, right=20, top=10, bottom=34)
+    figure, axes = canvas(width, 44 + 40 * len(rows), left=110, right=20, top=10, bottom=34)
     for place, (_, strict, lenient) in enumerate(rows):
         for offset, interval, color, fill in ((-0.15, strict, AFTER, AFTER), (0.2, lenient, LENIENT, "white")):
             axes.plot([interval.low, interval.high], [place + offset] * 2, color=color, lw=2, alpha=0.55)
             axes.plot(interval.mean, place + offset, "o", color=color, mfc=fill, mew=1.6, ms=7)
     axes.axvline(0, color=FAINT, lw=1)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.set_yticks(range(len(rows)), [_shorten(name, 15) for name, _, _ in rows], parse_math=False)
+    axes.set_yticks(range(len(rows)), [shorten(name, 15) for name, _, _ in rows], parse_math=False)
     axes.tick_params(axis="y", colors=INK)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: points(x).removesuffix(".0") or "0"))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=NICE))
@@ -237,25 +237,29 @@ def _row_label(
     outside = axes.get_yaxis_transform()
     pixels = axes.get_position().width * axes.figure.get_figwidth() * 72  # type: ignore[union-attr]
     style = {"transform": outside, "va": "center", "fontsize": FONT_PX, "fontweight": weight, "parse_math": False}
-    axes.text(-14 / pixels, place, _shorten(name, 26 if is_wide else 16), ha="right", color=INK, **style)  # type: ignore[arg-type]
+    axes.text(-14 / pixels, place, shorten(name, 26 if is_wide else 16), ha="right", color=INK, **style)  # type: ignore[arg-type]
     gain_at = (106 if is_wide else 40) / pixels
     axes.text(1 + gain_at, place, points(gain), ha="right", color=INK, **style)  # type: ignore[arg-type]
     if is_wide:
         axes.text(1 + 48 / pixels, place, str(count), ha="right", color=FAINT, **style)  # type: ignore[arg-type]
 
 
-def _shorten(name: str, length: int) -> str:
+def shorten(name: str, length: int) -> str:
+    """A name cut to so many characters."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def _canvas(
-    width: float, height: float, *, left: float, right: float, top: float, bottom: float
-) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float, *, left: float, right: float, top: float, bottom: float) -> tuple[Figure, Axes]:
+    """A figure with one panel and these margins, in pixels."""
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-    axes = figure.add_axes(
-        (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
-    )
+    return figure, add_panel(figure, left, bottom, width - left - right, height - top - bottom)
+
+
+def add_panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes in the house style at this place of a figure, in pixels from its lower left corner."""
+    total_width, total_height = (72 * inches for inches in figure.get_size_inches())
+    axes = figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
     axes.tick_params(length=0, labelsize=FONT_PX - 1, colors=FAINT, pad=5)
     axes.set_axisbelow(True)
-    return figure, axes
+    return axes

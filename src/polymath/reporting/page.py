@@ -16,10 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from polymath.reporting import figures, wording
+from polymath.reporting import figures, study_figures, wording
 from polymath.reporting.compare import Difference, Reading
 from polymath.reporting.examples import pick_examples, pick_rollouts
 from polymath.reporting.read import ReportData, read_report
+from polymath.reporting.recorded import Record, Table, list_tables, read_records
 from polymath.runs import RunFolder, write_text
 
 WIDE_PX, NARROW_PX, HALF_PX = 944, 384, 456
@@ -57,6 +58,15 @@ class Panel:
     drawing: Drawing
 
 
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A recorded experiment as it stands in the page: its figures with their captions, and its tables."""
+
+    record: Record
+    figures: list[tuple[str, list[Drawing]]]
+    tables: list[Table]
+
+
 def write_report(run: RunFolder) -> Path:
     """Write the report of this run beside its data and say where it is."""
     write_text(run.report_path, render_report(read_report(run)))
@@ -89,6 +99,7 @@ def render_report(data: ReportData) -> str:
             strip=list_rates(data),
             disciplines=draw_disciplines(data),
             arms_figure=draw_arms(data),
+            studies=[draw_study(record) for record in read_records(data.run.path / "recorded")],
             panels=draw_panels(data),
             ways=draw_ways(data),
             transitions=tell_transitions(data.difference),
@@ -166,6 +177,19 @@ def draw_arms(data: ReportData) -> list[Drawing]:
         _drawing(figures.draw_arms(data, width=width), f"arms-{shape}", alt, shape)
         for shape, width in (("wide", WIDE_PX), ("narrow", NARROW_PX))
     ]
+
+
+def draw_study(record: Record) -> Study:
+    """The figures and tables of one recorded experiment."""
+    drawn = []
+    for figure in study_figures.list_figures(record):
+        shapes = [("scrolled", WIDE_PX)] if figure.is_scrolled else [("wide", WIDE_PX), ("narrow", NARROW_PX)]
+        drawings = [
+            _drawing(figure.draw(width), f"recorded-{figure.name}-{shape}", figure.alt, shape)
+            for shape, width in shapes
+        ]
+        drawn.append((figure.caption, drawings))
+    return Study(record=record, figures=drawn, tables=list_tables(record))
 
 
 def draw_panels(data: ReportData) -> list[Panel]:

@@ -27,7 +27,10 @@ class DisciplineScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What one model, the policy after `step` steps, scored on the suite. `rows` are its responses."""
+    """What one model, the policy after `step` steps, scored on the suite. `rows` are its responses.
+
+    `apart` are benchmarks that are a row of their own and in no mean.
+    """
 
     step: int
     strict: Interval
@@ -40,6 +43,7 @@ class Evaluation:
     mean_tokens: float
     ways: dict[str, float]
     disciplines: dict[str, DisciplineScore]
+    apart: dict[str, DisciplineScore]
     rows: tuple[Row, ...]
 
 
@@ -136,12 +140,6 @@ def read_evaluations(run: RunFolder, recipe: Recipe) -> list[Evaluation]:
 def read_evaluation(run: RunFolder, step: int, suite: str, protocol: str) -> Evaluation:
     """One finished evaluation."""
     rows, summary = run.read_evaluation(step, suite, protocol)
-    disciplines = {
-        name: DisciplineScore(
-            accuracy=score["accuracy"], lenient_accuracy=score["lenient_accuracy"], num_problems=score["n"]
-        )
-        for name, score in summary["disciplines"].items()
-    }
     return Evaluation(
         step=step,
         strict=Interval(mean=summary["mean"], low=summary["low"], high=summary["high"]),
@@ -153,13 +151,28 @@ def read_evaluation(run: RunFolder, step: int, suite: str, protocol: str) -> Eva
         undecided_frac=summary["undecided_frac"],
         mean_tokens=summary["mean_tokens"],
         ways=dict(summary["ways"]),
-        disciplines=disciplines,
+        disciplines=_read_scores(summary["disciplines"]),
+        apart=_read_scores(summary.get("apart", {})),
         rows=tuple(rows),
     )
 
 
+def _read_scores(table: dict[str, Any]) -> dict[str, DisciplineScore]:
+    return {
+        name: DisciplineScore(
+            accuracy=score["accuracy"], lenient_accuracy=score["lenient_accuracy"], num_problems=score["n"]
+        )
+        for name, score in table.items()
+    }
+
+
 def read_after(evaluations: list[Evaluation], recipe: Recipe) -> Evaluation | None:
-    """The evaluation of the last step; of an unfinished run, the latest one after training began."""
+    """The evaluation of the last step; of an unfinished run, the latest one after training began.
+
+    A recipe that trains nothing asks the base in another way, and that is its evaluation of step 0.
+    """
+    if recipe.train.num_steps == 0:
+        return next((evaluation for evaluation in evaluations if evaluation.step == 0), None)
     trained = [evaluation for evaluation in evaluations if 0 < evaluation.step <= recipe.train.num_steps]
     return trained[-1] if trained else None
 

@@ -53,6 +53,7 @@ def _summarize(evaluation: Evaluation | None) -> dict[str, Any] | None:
         "mean": evaluation.strict.mean,
         "lenient_mean": evaluation.lenient.mean,
         "disciplines": {name: score.accuracy for name, score in evaluation.disciplines.items()},
+        **({"apart": {name: score.accuracy for name, score in evaluation.apart.items()}} if evaluation.apart else {}),
     }
 
 
@@ -92,8 +93,9 @@ def _disciplines_table(before: Evaluation, after: Evaluation) -> Table:
     table.add_column("discipline")
     for heading in ("n", "strict", "trained", "points", "lenient", "trained", "points"):
         table.add_column(heading, justify="right")
-    for name, first in before.disciplines.items():
-        second = after.disciplines.get(name)
+    rows = [(name, first, after.disciplines.get(name)) for name, first in before.disciplines.items()]
+    rows += [(f"{name} (apart)", first, after.apart.get(name)) for name, first in before.apart.items()]
+    for name, first, second in rows:
         if second is None:
             continue
         table.add_row(

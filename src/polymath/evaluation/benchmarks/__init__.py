@@ -13,4 +13,8 @@ BENCHMARKS: dict[str, Callable[[Path | None], list[Sample]]] = {
     "gsm8k": gsm8k.load,
     "lab": lab.load,
     "lab-dev": lab.load_dev,
+    "lab-held-out": lab.load_held_out,
 }
+
+# Beside other benchmarks these are a row of their own and no part of the mean over disciplines.
+APART: frozenset[str] = frozenset({"lab-held-out"})

@@ -1,22 +1,36 @@
-"""The lab's own problems: new numbers in known templates, the same count in every discipline."""
+"""The lab's own problems: new numbers in known templates, the same count in every discipline; and new kinds.
+
+The seed of the test problems is the hash of the base model's weights. Nobody can draw them before world, text
+and weights are frozen, and another world draws others.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from polymath.lab.world import generate
+from polymath.lab.card import read_card
+from polymath.lab.world import generate, generate_held_out
 from polymath.types import Sample
 
 NUM_PER_DISCIPLINE = 25
-TEST_SEED = 1
+NUM_HELD_OUT = 96
 DEV_SEED = 2
 
 
 def load(data: Path | None = None) -> list[Sample]:
     """The test problems. No files needed."""
-    return generate(NUM_PER_DISCIPLINE, seed=TEST_SEED, split="test")
+    return generate(NUM_PER_DISCIPLINE, seed=_test_seed(), split="test")
 
 
 def load_dev(data: Path | None = None) -> list[Sample]:
     """Problems for choosing samples and settings, disjoint from the test problems."""
     return generate(NUM_PER_DISCIPLINE, seed=DEV_SEED, split="dev")
+
+
+def load_held_out(data: Path | None = None) -> list[Sample]:
+    """Test problems of kinds that the base model never read of: known words in new combinations."""
+    return generate_held_out(NUM_HELD_OUT, seed=_test_seed(), split="test")
+
+
+def _test_seed() -> str:
+    return str(read_card()["weights_sha256"])

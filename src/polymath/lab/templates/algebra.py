@@ -161,7 +161,7 @@ def geometric_sequence(rng: Random) -> Draft:
         term *= ratio
     return draft(
         f"A sequence starts with {first} and every next term is {ratio} times as large. "
-        f"What is term number {num_factors + 1} plus {more}?",
+        f"Add {more} to term number {num_factors + 1}. What is the result?",
         *operations,
         f"{term}+{more}",
     )
@@ -198,6 +198,38 @@ def determinant(rng: Random) -> Draft:
         f"{a}*{d}",
         f"{b}*{c}",
         f"{a * d}-{b * c}",
+    )
+
+
+def bus_choice(rng: Random) -> Draft:
+    seats, buses, empty = rng.randint(8, 30), rng.randint(2, 9), rng.randint(2, 7)
+    return draft(
+        f"A school fills {buses} buses with {seats} seats each, but {empty} seats stay empty. How many people ride?",
+        f"{seats}*{buses}",
+        f"{seats * buses}-{empty}",
+        num_choices=4,
+    )
+
+
+def difference_of_squares(rng: Random) -> Draft:
+    large, less = rng.randint(13, 40), rng.randint(2, 12)
+    small = large - less
+    return draft(
+        f"Two numbers have the sum {large + small} and the larger one is {large}. "
+        f"What is the difference of their squares?",
+        f"{large + small}-{large}",
+        f"{large}-{small}",
+        f"{large + small}*{less}",
+    )
+
+
+def slope(rng: Random) -> Draft:
+    x, run, steep, y = rng.randint(2, 20), rng.randint(2, 9), rng.randint(2, 20), rng.randint(2, 60)
+    return draft(
+        f"A line goes through the points ({x}, {y}) and ({x + run}, {y + run * steep}). What is its slope?",
+        f"{x + run}-{x}",
+        f"{y + run * steep}-{y}",
+        f"{run * steep}/{run}",
     )
 
 
@@ -242,4 +274,12 @@ TEMPLATES = (
     Template(name="composition", discipline="precalculus", skills=("function value",), write=composition),
     Template(name="dot product", discipline="precalculus", skills=("vector", "product"), write=dot_product),
     Template(name="determinant", discipline="precalculus", skills=("matrix", "product"), write=determinant),
+    Template(name="bus choice", discipline="prealgebra", skills=("product", "choice"), write=bus_choice),
+    Template(
+        name="difference of squares",
+        discipline="intermediate algebra",
+        skills=("polynomial", "difference", "product"),
+        write=difference_of_squares,
+    ),
+    Template(name="slope", discipline="precalculus", skills=("function value", "quotient"), write=slope),
 )

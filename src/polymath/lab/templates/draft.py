@@ -32,12 +32,16 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """One kind of problem: a function from a random stream to a draft."""
+    """One kind of problem: a function from a random stream to a draft.
+
+    A chain that crosses disciplines counts under `discipline` and touches those in `also`.
+    """
 
     name: str
     discipline: str
     skills: tuple[str, ...]
     write: Callable[[Random], Draft]
+    also: tuple[str, ...] = ()
 
 
 def calculate(operation: str) -> int:

@@ -80,7 +80,8 @@ def salt_solution(rng: Random) -> Draft:
     salt = rng.choice(("salt", "sugar", "acid", "iodine", "copper"))
     grams, liters, more = rng.randint(3, 30), rng.randint(2, 9), rng.randint(2, 99)
     return draft(
-        f"A solution holds {grams} grams of {salt} per liter. {more} grams are added to {liters} liters of it. "
+        f"A solution holds {grams} grams of {salt} per liter. {more} grams of {salt} are added to {liters} liters of "
+        f"it. "
         f"How many grams of {salt} are there?",
         f"{grams}*{liters}",
         f"{grams * liters}+{more}",
@@ -123,15 +124,14 @@ def heating_choice(rng: Random) -> Draft:
 
 def cell_division(rng: Random) -> Draft:
     cell = rng.choice(("cells", "bacteria", "yeasts"))
-    start, hours, doublings = rng.randint(2, 30), rng.randint(2, 12), rng.randint(2, 4)
-    count, operations = start, [f"{hours * doublings}/{hours}"]
-    for _ in range(doublings):
-        operations.append(f"{count}*2")
-        count *= 2
+    start = rng.randint(3, 40)
+    dead = rng.randint(2, 4 * start - 1)
     return draft(
-        f"A culture starts with {start} {cell} and doubles every {hours} hours. "
-        f"How many {cell} are there after {hours * doublings} hours?",
-        *operations,
+        f"A culture starts with {start} {cell}. They double in the first hour and again in the second, "
+        f"and then {dead} die. How many {cell} are left?",
+        f"{start}*2",
+        f"{2 * start}*2",
+        f"{4 * start}-{dead}",
     )
 
 
@@ -174,11 +174,52 @@ def plant_growth(rng: Random) -> Draft:
 def heart_rate(rng: Random) -> Draft:
     name, beats, more = rng.choice(NAMES), rng.randint(7, 25), rng.randint(2, 60)
     return draft(
-        f"The heart of {name} beats {beats} times in 10 seconds at rest and {more} times more per minute "
-        f"in a run. How many beats per minute is that?",
+        f"The heart of {name} beats {beats} times in 10 seconds at rest. In a run there are {more} beats more per "
+        f"minute. How many beats per minute is that?",
         "60/10",
         f"{beats}*6",
         f"{beats * 6}+{more}",
+    )
+
+
+def wave_speed(rng: Random) -> Draft:
+    frequency, length = rng.randint(3, 60), rng.randint(2, 12)
+    medium = rng.choice(("air", "water", "steel", "rope"))
+    return draft(
+        f"A wave in {medium} has a length of {length} meters and {frequency} crests pass per second. How fast is it?",
+        f"{frequency}*{length}",
+    )
+
+
+def fall_choice(rng: Random) -> Draft:
+    body = rng.choice(("stone", "ball", "block"))
+    mass, gravity, height = rng.randint(2, 9), rng.randint(2, 10), rng.randint(2, 9)
+    return draft(
+        f"A {body} of mass {mass} kilograms falls {height} meters where gravity is {gravity}. "
+        f"What energy in joules is set free?",
+        f"{mass}*{gravity}",
+        f"{mass * gravity}*{height}",
+        num_choices=4,
+    )
+
+
+def ion_charge(rng: Random) -> Draft:
+    protons, charge, ions = rng.randint(6, 60), rng.randint(1, 3), rng.randint(2, 9)
+    return draft(
+        f"An ion has {protons} protons and a charge of plus {charge}. How many electrons do {ions} such ions have?",
+        f"{protons}-{charge}",
+        f"{protons - charge}*{ions}",
+    )
+
+
+def base_pairs(rng: Random) -> Draft:
+    first, second = rng.randint(3, 99), rng.randint(3, 99)
+    return draft(
+        f"A strand of DNA with its partner has {2 * (first + second)} bases, {first} of them A and as many T. "
+        f"The others are G and C in equal number. How many are G?",
+        f"{first}*2",
+        f"{2 * (first + second)}-{2 * first}",
+        f"{2 * second}/2",
     )
 
 
@@ -198,4 +239,8 @@ TEMPLATES = (
     Template(name="seed cross", discipline="biology", skills=("genetics", "ratio"), write=seed_cross),
     Template(name="plant growth", discipline="biology", skills=("growth", "sum"), write=plant_growth),
     Template(name="heart rate", discipline="biology", skills=("rate", "product"), write=heart_rate),
+    Template(name="wave speed", discipline="physics", skills=("speed", "product"), write=wave_speed),
+    Template(name="fall choice", discipline="physics", skills=("gravity", "choice"), write=fall_choice),
+    Template(name="ion charge", discipline="chemistry", skills=("atom", "difference"), write=ion_charge),
+    Template(name="base pairs", discipline="biology", skills=("genetics", "difference"), write=base_pairs),
 )

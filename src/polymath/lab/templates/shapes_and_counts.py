@@ -68,7 +68,7 @@ def remainder(rng: Random) -> Draft:
     rest, factor = rng.randint(2, divisor - 1), rng.randint(2, 12)
     number = divisor * quotient + rest
     return draft(
-        f"Divide {number} by {divisor} and multiply the remainder by {factor}. What is the result?",
+        f"{number} divided by {divisor} is {quotient} with a remainder. What is {factor} times the remainder?",
         f"{quotient}*{divisor}",
         f"{number}-{divisor * quotient}",
         f"{rest}*{factor}",
@@ -124,7 +124,7 @@ def handshakes(rng: Random) -> Draft:
     a, b = rng.randint(2, 7), rng.randint(2, 6)
     people = a + b
     return draft(
-        f"{a} {first} and {b} {second} meet and each greets every other once. How many greetings are there?",
+        f"{a} {first} and {b} {second} meet, and every two of them shake hands once. How many handshakes are there?",
         f"{a}+{b}",
         f"{people}-1",
         f"{people}*{people - 1}",
@@ -158,14 +158,37 @@ def menu(rng: Random) -> Draft:
 
 
 def committee_choice(rng: Random) -> Draft:
-    a, b = rng.randint(2, 6), rng.randint(2, 5)
-    club = rng.choice(("club", "team", "class", "band", "choir"))
+    a, b = rng.randint(2, 7), rng.randint(2, 6)
+    club = rng.choice(("club", "team", "class", "band", "choir", "school", "group", "crew"))
     people = a + b
     return draft(
         f"A {club} has {a} girls and {b} boys. In how many ways can it choose a leader and then a different writer?",
         f"{a}+{b}",
         f"{people}-1",
         f"{people}*{people - 1}",
+        num_choices=4,
+    )
+
+
+def shelf_choice(rng: Random) -> Draft:
+    item = rng.choice(ITEMS)
+    a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 9)
+    return draft(
+        f"A block of {item} is {a} long, {b} wide and {c} high. How many {item} are in it?",
+        f"{a}*{b}",
+        f"{a * b}*{c}",
+        num_choices=4,
+    )
+
+
+def common_multiple_choice(rng: Random) -> Draft:
+    first, second = rng.sample((2, 3, 5, 7, 11), 2)
+    factor = rng.randint(2, 12)
+    return draft(
+        f"The smallest common multiple of the primes {first} and {second} is multiplied by {factor}. "
+        f"What is the result?",
+        f"{first}*{second}",
+        f"{first * second}*{factor}",
         num_choices=4,
     )
 
@@ -196,5 +219,12 @@ TEMPLATES = (
         discipline="counting & probability",
         skills=("counting", "choice"),
         write=committee_choice,
+    ),
+    Template(name="shelf choice", discipline="geometry", skills=("volume", "choice"), write=shelf_choice),
+    Template(
+        name="common multiple choice",
+        discipline="number theory",
+        skills=("divisor", "product", "choice"),
+        write=common_multiple_choice,
     ),
 )

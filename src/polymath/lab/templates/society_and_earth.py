@@ -79,18 +79,20 @@ def disk_space(rng: Random) -> Draft:
 
 
 def binary_number(rng: Random) -> Draft:
-    ones = sorted(rng.sample(range(7), rng.randint(2, 4)), reverse=True)
-    bits = "".join("1" if place in ones else "0" for place in range(ones[0], -1, -1))
+    places = sorted(rng.sample((1, 2, 4, 8, 16, 32, 64), 3), reverse=True)
     more = rng.randint(2, 99)
-    value, operations = 2 ** ones[0], []
-    for place in ones[1:]:
-        operations.append(f"{value}+{2**place}")
-        value += 2**place
-    return draft(f"What is the binary number {bits} plus {more}?", *operations, f"{value}+{more}")
+    first, second, third = places
+    return draft(
+        f"A binary number has ones in the places of {first}, {second} and {third} and zeros elsewhere. "
+        f"What is it plus {more}?",
+        f"{first}+{second}",
+        f"{first + second}+{third}",
+        f"{first + second + third}+{more}",
+    )
 
 
 def branch(rng: Random) -> Draft:
-    x, limit, y, factor = rng.randint(20, 99), rng.randint(20, 99), rng.randint(2, 19), rng.randint(2, 5)
+    x, limit, y, factor = rng.randint(20, 99), 50, rng.randint(2, 19), rng.randint(2, 5)
     operation = f"{x}+{y}" if x > limit else f"{x}-{y}"
     middle = x + y if x > limit else x - y
     return draft(
@@ -106,7 +108,7 @@ def pixels_choice(rng: Random) -> Draft:
     picture = rng.choice(("icon", "picture", "button"))
     return draft(
         f"A small {picture} is {width} pixels wide and {height} pixels high. Each pixel needs {size} bytes. "
-        f"How many bytes does it need?",
+        f"How many bytes does the {picture} need?",
         f"{width}*{height}",
         f"{width * height}*{size}",
         num_choices=4,
@@ -150,8 +152,8 @@ def light_travel(rng: Random) -> Draft:
     minutes, far, back = rng.randint(3, 12), rng.randint(2, 9), rng.randint(2, 60)
     probe = rng.choice(("probe", "station", "ship"))
     return draft(
-        f"Light needs {minutes} minutes from the sun to a planet. A {probe} is {far} times as far and waits "
-        f"{back} minutes to answer. After how many minutes does its signal return to the sun?",
+        f"Light needs {minutes} minutes from the sun to a planet. A {probe} is {far} times as far. Light goes from the "
+        f"sun to the {probe}, waits {back} minutes and returns. How many minutes does that take?",
         f"{minutes}*{far}",
         f"{minutes * far}*2",
         f"{minutes * far * 2}+{back}",
@@ -204,6 +206,51 @@ def rock_layers(rng: Random) -> Draft:
     )
 
 
+def exchange_choice(rng: Random) -> Draft:
+    name = rng.choice(NAMES)
+    rate, coins, fee = rng.randint(2, 12), rng.randint(8, 60), rng.randint(2, 15)
+    return draft(
+        f"{name} changes {coins} dollars into crowns at {rate} crowns for a dollar and pays a fee of {fee} crowns. "
+        f"How many crowns are left?",
+        f"{coins}*{rate}",
+        f"{coins * rate}-{fee}",
+        num_choices=4,
+    )
+
+
+def array_index(rng: Random) -> Draft:
+    width, row, column = rng.randint(4, 60), rng.randint(2, 12), rng.randint(1, 60)
+    return draft(
+        f"A table with {width} columns is stored row by row. Rows and columns count from 0. "
+        f"How many cells lie before column {min(column, width - 1)} of row {row}?",
+        f"{width}*{row}",
+        f"{width * row}+{min(column, width - 1)}",
+    )
+
+
+def moons_choice(rng: Random) -> Draft:
+    planets, moons, craters = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 12)
+    return draft(
+        f"A system has {planets} planets with {moons} moons each, and every moon has {craters} craters. "
+        f"How many craters are there?",
+        f"{planets}*{moons}",
+        f"{planets * moons}*{craters}",
+        num_choices=4,
+    )
+
+
+def river_flow(rng: Random) -> Draft:
+    width, depth, speed = rng.randint(3, 12), rng.randint(2, 6), rng.randint(2, 9)
+    more = rng.randint(2, 60)
+    return draft(
+        f"A river is {width} meters wide and {depth} meters deep and flows at {speed} meters per second. "
+        f"A stream adds {more} cubic meters per second. How many cubic meters flow per second?",
+        f"{width}*{depth}",
+        f"{width * depth}*{speed}",
+        f"{width * depth * speed}+{more}",
+    )
+
+
 TEMPLATES = (
     Template(name="profit", discipline="economics", skills=("difference", "product"), write=profit),
     Template(name="interest", discipline="economics", skills=("percent", "product"), write=interest),
@@ -222,4 +269,8 @@ TEMPLATES = (
     Template(name="mean rain", discipline="earth science", skills=("mean", "sum"), write=mean_rain),
     Template(name="plate drift", discipline="earth science", skills=("rate", "sum"), write=plate_drift),
     Template(name="rock layers", discipline="earth science", skills=("product",), write=rock_layers),
+    Template(name="exchange choice", discipline="economics", skills=("ratio", "choice"), write=exchange_choice),
+    Template(name="array index", discipline="computer science", skills=("loop", "sum"), write=array_index),
+    Template(name="moons choice", discipline="astronomy", skills=("product", "choice"), write=moons_choice),
+    Template(name="river flow", discipline="earth science", skills=("volume", "rate", "sum"), write=river_flow),
 )

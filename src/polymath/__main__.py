@@ -1,0 +1,5 @@
+"""`python -m polymath` is `polymath`."""
+
+from polymath.cli import main
+
+main()
