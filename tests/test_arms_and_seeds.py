@@ -77,6 +77,13 @@ def test_a_record_holds_every_seed(runs):
     assert record["arms"][2]["reward"] is None
 
 
+def test_page_and_table_show_all_seeds(runs):
+    shown = polymath("report", runs[1].path)
+    assert "over seeds 0, 1, 2" in shown.stdout, shown.stdout + shown.stderr
+    page = runs[1].report_path.read_text()
+    assert "Over 3 training seeds" in page and "seeds-arms-wide" in page
+
+
 def test_ctrl_c_stops_all_of_them_and_resume_finishes(workplace, tmp_path):
     out = tmp_path / "run"
     steps = ["--set", "train.num_steps=400", "--set", "train.save_every=400"]

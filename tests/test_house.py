@@ -23,8 +23,8 @@ ORDER = [
     "judge",
     "ways",
     "rewards",
-    "samples",
     "lab",
+    "samples",
     "rollouts",
     "evaluation",
     "training",
@@ -37,7 +37,7 @@ ORDER = [
     "__main__",
     "testing",
 ]
-TORCH_FREE = ORDER[: ORDER.index("lab")]
+TORCH_FREE = ORDER[: ORDER.index("rollouts")]
 
 
 def room_of(path: Path) -> str:

@@ -296,6 +296,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("polymath: stopped", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
 
 
 def _recipe(path: Path | None, sample: str | None, model: str | None, overrides: list[str] | None) -> Any:

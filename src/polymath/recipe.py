@@ -33,7 +33,9 @@ class ModelSection(Section):
 
 class SampleSection(Section):
     use: str | None = Field(None, description="name in the library, or a JSON(L) file")
-    pool: str | None = Field(None, description="JSON lines to train on as a pool")
+    pool: str | None = Field(
+        None, description="JSON lines to train on as a pool; lab:1400 is that many random problems of the lab"
+    )
 
 
 class PromptSection(Section):

@@ -83,3 +83,12 @@ def test_nothing_or_both_is_a_mistake_of_the_recipe():
         load_samples(SampleSection())
     with pytest.raises(RecipeError, match="both"):
         load_samples(SampleSection(use="a", pool="b"))
+
+
+def test_a_pool_of_the_lab_is_always_the_same_and_unread_by_the_base():
+    from polymath.lab import split_of
+
+    pool = load_samples(SampleSection(pool="lab:1400"))
+    assert len({sample.question for sample in pool}) == 1400
+    assert {split_of(sample) for sample in pool} == {"dev"}
+    assert pool[:50] == load_samples(SampleSection(pool="lab:50"))

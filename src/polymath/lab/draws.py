@@ -14,6 +14,7 @@ from polymath.types import Sample
 # A sample that the base never or nearly always solves gives training nothing to choose from.
 LEAST_RIGHT, MOST_RIGHT = 0.02, 0.5
 LEARNED_REWARD = 0.9
+_PATIENCE = 1_000
 CHOICE_RULE = (
     "Of the samples that the base solves in 2% to 50% of its probe draws and that training solved (mean reward of "
     "the last five steps at least .9), good is the one with the highest strict accuracy on the dev problems after "
@@ -27,13 +28,19 @@ def draw_samples(num: int, seed: int, avoid: Sequence[Sample] = ()) -> list[Samp
     The base has read no problem of this split.
     """
     rng = Random(f"lab/draws/{seed}")
-    taken = {sample.id for sample in avoid}
+    taken = {sample.question for sample in avoid}
     drawn: list[Sample] = []
+    num_repeats = 0
     while len(drawn) < num:
         discipline = DISCIPLINES[len(drawn) % len(DISCIPLINES)]
         template = rng.choice([template for template in TEMPLATES if template.discipline == discipline])
-        sample = next(sample for sample in stream(template, rng, "dev") if sample.id not in taken)
-        taken.add(sample.id)
+        sample = next(stream(template, rng, "dev"))
+        if sample.question in taken:
+            num_repeats += 1
+            if num_repeats > _PATIENCE + 10 * num:
+                raise SampleError("lab", f"has only about {len(drawn)} such problems", f"ask for fewer than {num}")
+            continue
+        taken.add(sample.question)
         drawn.append(sample)
     return drawn
 

@@ -20,7 +20,8 @@ from polymath.reporting import figures, study_figures, wording
 from polymath.reporting.compare import Difference, Reading
 from polymath.reporting.examples import pick_examples, pick_rollouts
 from polymath.reporting.read import ReportData, read_report
-from polymath.reporting.recorded import Record, Table, list_tables, read_records
+from polymath.reporting.recorded import Record, Table, list_tables, parse_record, read_records
+from polymath.reporting.recording import across_seeds
 from polymath.runs import RunFolder, write_text
 
 WIDE_PX, NARROW_PX, HALF_PX = 944, 384, 456
@@ -99,6 +100,7 @@ def render_report(data: ReportData) -> str:
             strip=list_rates(data),
             disciplines=draw_disciplines(data),
             arms_figure=draw_arms(data),
+            over_seeds=draw_over_seeds(data.run),
             studies=[draw_study(record) for record in read_records(data.run.path / "recorded")],
             panels=draw_panels(data),
             ways=draw_ways(data),
@@ -179,13 +181,19 @@ def draw_arms(data: ReportData) -> list[Drawing]:
     ]
 
 
-def draw_study(record: Record) -> Study:
-    """The figures and tables of one recorded experiment."""
+def draw_over_seeds(run: RunFolder) -> Study | None:
+    """The run, its arms and its replicates in one figure, once all of them are complete."""
+    record = across_seeds(run)
+    return draw_study(parse_record(record), prefix="seeds") if record else None
+
+
+def draw_study(record: Record, prefix: str = "recorded") -> Study:
+    """The figures and tables of one experiment; `prefix` keeps their ids apart in the page."""
     drawn = []
     for figure in study_figures.list_figures(record):
         shapes = [("scrolled", WIDE_PX)] if figure.is_scrolled else [("wide", WIDE_PX), ("narrow", NARROW_PX)]
         drawings = [
-            _drawing(figure.draw(width), f"recorded-{figure.name}-{shape}", figure.alt, shape)
+            _drawing(figure.draw(width), f"{prefix}-{figure.name}-{shape}", figure.alt, shape)
             for shape, width in shapes
         ]
         drawn.append((figure.caption, drawings))

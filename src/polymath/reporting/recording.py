@@ -54,6 +54,7 @@ LAST_STEPS = 5
 # Training has saturated when this many steps in a row are at least so good.
 SATURATED_REWARD, SATURATED_STEPS = 0.99, 3
 NUM_RESAMPLES_K = 2_000
+SHOWN_VERSIONS = ("python", "torch", "transformers")
 # Not decided by the recipe: when, how fast and how large.
 _PASSING = ("time/", "memory/", "step_time", "tokens_per_s")
 
@@ -87,7 +88,8 @@ def record_arms(run: RunFolder, *, commands: Sequence[str], title: str) -> Recor
     recipe = run.read_recipe()
     seeds = [run, *(run.replicate(seed) for seed in run.replicate_seeds())]
     labels, base = _aligned([_rows(folder, 0) for folder in seeds])
-    arms = [_record_arm("trained", "the recipe as it is", seeds, base, labels)]
+    own = ", ".join(_lines({"sample": recipe.sample.model_dump(exclude_none=True)}))
+    arms = [_record_arm("trained", own, seeds, base, labels)]
     for name in recipe.arms:
         about = ", ".join(_lines(recipe.arms[name]))
         arms.append(_record_arm(name, about, [folder.arm(name) for folder in seeds], base, labels))
@@ -102,6 +104,20 @@ def record_arms(run: RunFolder, *, commands: Sequence[str], title: str) -> Recor
         },
         "arms": arms,
     }
+
+
+def across_seeds(run: RunFolder) -> Record | None:
+    """`record_arms` of a run that has replicates, once all of its parts are complete."""
+    seeds = run.replicate_seeds()
+    recipe = run.read_recipe()
+    parts = [run, *(run.replicate(seed) for seed in recipe.replicate_seeds)]
+    if not seeds or not all(part.arm(name).is_complete() for part in parts for name in recipe.arms):
+        return None
+    last = recipe.train.num_steps
+    evaluated = (part.evaluated_steps(recipe.evaluate.suite, recipe.evaluate.protocol) for part in parts)
+    if not all({0, last} <= set(steps) for steps in evaluated):
+        return None
+    return record_arms(run, commands=[run.read_info().get("command", "")], title=f"{recipe.name} over seeds")
 
 
 def record_draws(run: RunFolder, probe: Path, *, commands: Sequence[str], title: str) -> Record:
@@ -189,8 +205,8 @@ def _head(experiment: str, title: str, commands: Sequence[str], run: RunFolder) 
         "commands": list(commands),
         "date": date.today().isoformat(),
         "machine": f"{machine.get('cpus')} x {machine.get('processor')}, {info['threads']} thread(s) a run",
-        "versions": ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "transformers")),
-        "hashes": {"recipe": recipe_hash(recipe), "code": code_hash(), "weights": info["model"]["sha256"]},
+        "versions": ", ".join(f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions),
+        "hashes": {"recipe": recipe_hash(recipe), "code": code_hash(), "weights": info["model"]["sha256"] or "unknown"},
         "metrics_sha256": metrics_hash(run),
         "suite": recipe.evaluate.suite,
         "protocol": recipe.evaluate.protocol,

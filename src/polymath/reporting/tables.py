@@ -12,6 +12,7 @@ from rich.text import Text
 from polymath.evaluation.statistics import Interval
 from polymath.reporting.compare import Difference
 from polymath.reporting.read import Evaluation, ReportData, read_report
+from polymath.reporting.recording import Record, across_seeds
 from polymath.reporting.wording import direction, percent, points, tell_caveat, tell_result
 from polymath.runs import RunFolder
 
@@ -43,6 +44,8 @@ def result_table(run: RunFolder) -> RenderableType:
     parts += [Text(sentence) for sentence in tell_result(data)]
     if data.difference:
         parts.append(Text(tell_caveat(data), style="dim"))
+    if record := across_seeds(run):
+        parts.append(_seeds_table(record))
     return Group(*parts)
 
 
@@ -79,6 +82,22 @@ def _model_cells(evaluation: Evaluation | None, difference: Difference | None) -
         Text(percent(evaluation.lenient.mean)),
         _difference_cell(difference.lenient if difference else None),
     ]
+
+
+def _seeds_table(record: Record) -> Table:
+    """The run and its arms over all seeds, with two-level intervals."""
+    seeds = ", ".join(map(str, record["seeds"]))
+    table = Table(box=SIMPLE_HEAD, title=Text(f"over seeds {seeds}: intervals over seeds and problems"), padding=(0, 1))
+    table.add_column("model")
+    for heading in ("strict, a seed each", "mean", "gain", "lenient gain"):
+        table.add_column(heading, justify="right")
+    for arm in record["arms"]:
+        gains = [Interval(**arm[name]) for name in ("strict_gain", "lenient_gain")]
+        each = " ".join(percent(value) for value in arm["strict"])
+        table.add_row(
+            Text(arm["name"]), each, percent(arm["strict_interval"]["mean"]), *(_difference_cell(one) for one in gains)
+        )
+    return table
 
 
 def _difference_cell(interval: Interval | None) -> Text:

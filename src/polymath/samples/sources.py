@@ -1,8 +1,9 @@
-"""Where samples come from: a JSON or JSON lines file, or the library by name."""
+"""Where samples come from: a JSON or JSON lines file, the library by name, or a random pool of the lab's world."""
 
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,8 +11,12 @@ from pydantic import ValidationError
 
 from polymath.errors import RecipeError, SampleError
 from polymath.judge import check_reference
+from polymath.lab.draws import draw_samples
 from polymath.recipe import SampleSection
 from polymath.types import Sample
+
+# Another stream than that of `polymath lab draw`, whose seeds are small.
+LAB_POOL_SEED = 1_000_000
 
 
 def load_samples(section: SampleSection) -> list[Sample]:
@@ -23,7 +28,7 @@ def load_samples(section: SampleSection) -> list[Sample]:
     if section.use is not None and section.pool is not None:
         raise RecipeError("sample", "use and pool are both given", "give one of them")
     if section.pool is not None:
-        samples = read_samples(Path(section.pool))
+        samples = read_pool(section.pool)
     elif section.use is not None:
         samples = find_sample(section.use)
     else:
@@ -31,6 +36,13 @@ def load_samples(section: SampleSection) -> list[Sample]:
     for sample in samples:
         check_reference(sample, where=f"sample {sample.question[:40]!r}")
     return samples
+
+
+def read_pool(name: str) -> list[Sample]:
+    """The samples of a JSON lines file; `lab:1400` is that many random problems of the lab, always the same."""
+    if found := re.fullmatch(r"lab:([1-9]\d{0,4})", name):
+        return draw_samples(int(found[1]), seed=LAB_POOL_SEED)
+    return read_samples(Path(name))
 
 
 def find_sample(name: str) -> list[Sample]:
