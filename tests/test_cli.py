@@ -12,6 +12,7 @@ from polymath.runs import RunFolder
 from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath
 
 COMMANDS = [[], ["run"], ["train"], ["evaluate"], ["report"], ["judge"], ["schema"], ["lab"], ["lab", "world"]]
+COMMANDS += [["lab", name] for name in ("draw", "record", "confirm", "tables", "pretrain", "card", "chat")]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -205,11 +206,14 @@ def test_judge_names_the_line_it_cannot_read(tmp_path, content):
 
 
 def test_the_world_can_be_looked_at():
-    found = polymath("lab", "world", "--show", "15", "--seed", "3")
-    samples = [json.loads(line) for line in found.stdout.splitlines()]
+    lines = polymath("lab", "world", "--show", "15", "--seed", "3", "--json").stdout.splitlines()
+    samples = [json.loads(line) for line in lines]
     assert len(samples) == 15
     assert len({sample["subject"] for sample in samples}) >= 10
-    assert found.stdout == polymath("lab", "world", "--show", "15", "--seed", "3").stdout
+    shown = polymath("lab", "world", "--show", "15", "--seed", "3").stdout
+    assert all(sample["question"] in shown and sample["solution"] in shown for sample in samples)
+    held_out = polymath("lab", "world", "--show", "8", "--held-out", "--json").stdout.splitlines()
+    assert len({json.loads(line)["meta"]["template"] for line in held_out}) == 8
 
 
 @pytest.mark.slow

@@ -10,12 +10,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from polymath.errors import Stopped, UserError
+
+if TYPE_CHECKING:
+    from polymath.types import Sample
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -161,15 +164,20 @@ def schema() -> None:
 def lab_world(
     show: Annotated[int, typer.Option(min=1, help="problems to show")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="seed of the draw")] = 0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="kinds that the base model never reads")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="samples as JSON lines")] = False,
 ) -> None:
-    """Show problems of the generated world as JSON lines."""
-    from polymath.lab.world import DISCIPLINES, generate
+    """Show problems of the generated world, the disciplines in turn."""
+    from polymath.lab.world import DISCIPLINES, generate, generate_held_out
 
-    per_discipline = -(-show // len(DISCIPLINES))
-    samples = generate(per_discipline, seed=seed, split="train")
-    for place in range(show):
-        row, column = divmod(place, len(DISCIPLINES))
-        print(samples[column * per_discipline + row].model_dump_json(exclude_defaults=True))
+    if held_out:
+        samples = generate_held_out(show, seed=seed, split="train")
+    else:
+        rows = -(-show // len(DISCIPLINES))
+        columns = generate(rows, seed=seed, split="train")
+        samples = [columns[place % len(DISCIPLINES) * rows + place // len(DISCIPLINES)] for place in range(show)]
+    for sample in samples:
+        print(sample.model_dump_json(exclude_defaults=True) if json_ else _show_problem(sample))
 
 
 @lab_app.command("draw")
@@ -315,6 +323,13 @@ def _recipe(path: Path | None, sample: str | None, model: str | None, overrides:
             raise RecipeError("--resume", "a run keeps its recipe", "leave --set, --sample and --model out")
         return None
     return read_recipe(path, extra)
+
+
+def _show_problem(sample: Sample) -> str:
+    tags = [", ".join(sample.disciplines), sample.meta["template"], "1 line" if sample.level == "1" else f"{sample.level} lines", ", ".join(sample.skills)]
+    options = "   ".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", sample.choices or (), strict=False))
+    lines = [" · ".join(tags), sample.question, *([options] if options else []), f"{sample.solution} [{sample.answer}]"]
+    return "\n  ".join(lines) + "\n"
 
 
 def _print_json(value: Any, indent: int | None = None) -> None:

@@ -45,9 +45,15 @@ def inline(figure: Figure, name: str) -> str:
 
 
 def draw_disciplines(before: Evaluation, after: Evaluation, *, width: int) -> Figure:
-    """A dumbbell a discipline: strict filled with 95% intervals, lenient hollow below; sorted by strict change."""
+    """A dumbbell a discipline: strict filled with 95% intervals, lenient hollow below; sorted by strict change.
+
+    Benchmarks that stand apart come last, below a line.
+    """
+    first_of, second_of = {**before.disciplines, **before.apart}, {**after.disciplines, **after.apart}
     names = [name for name in before.disciplines if name in after.disciplines]
     names.sort(key=lambda name: before.disciplines[name].accuracy - after.disciplines[name].accuracy)
+    num_headline = len(names)
+    names += [name for name in before.apart if name in after.apart]
     is_wide, row, top, bottom = width > 600, 34, 30, 34
     left, right = (180, 110) if is_wide else (132, 44)
     figure, axes = canvas(width, top + bottom + row * (len(names) + 1), left=left, right=right, top=top, bottom=bottom)
@@ -55,10 +61,12 @@ def draw_disciplines(before: Evaluation, after: Evaluation, *, width: int) -> Fi
     axes.set_ylim(len(names) + 0.5, -0.5)
     axes.axhspan(-0.5, 0.5, color="#f3f5f7", lw=0, zorder=0)
     for place, name in enumerate(names, start=1):
-        first, second = before.disciplines[name], after.disciplines[name]
+        first, second = first_of[name], second_of[name]
         intervals = [wilson_interval(score.accuracy, score.num_problems) for score in (first, second)]
         _dumbbell(axes, place, intervals, (first.lenient_accuracy, second.lenient_accuracy))
         _row_label(axes, place, name, first.num_problems, second.accuracy - first.accuracy, is_wide=is_wide)
+    if len(names) > num_headline:
+        axes.axhline(num_headline + 0.5, color=FAINT, lw=1)
     _dumbbell(axes, 0, [before.strict, after.strict], (before.lenient.mean, after.lenient.mean))
     gain = after.strict.mean - before.strict.mean
     _row_label(axes, 0, "All disciplines", before.num_problems, gain, is_wide=is_wide, weight="bold")
