@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from polymath.reporting.recording import metrics_hash, record_arms
+from polymath.provenance import result_hash
+from polymath.reporting.recording import record_arms
 from polymath.runs import RunFolder
 from tests.conftest import ENVIRONMENT, POLYMATH, polymath
 
@@ -43,8 +44,8 @@ def test_every_arm_and_every_seed_is_a_complete_run(runs):
 def test_several_at_once_train_the_same_bits(runs):
     for part in ["", *PARTS]:
         one, two = (RunFolder(run.path / part) for run in runs)
-        assert metrics_hash(one) == metrics_hash(two), part
-    assert len({metrics_hash(RunFolder(runs[0].path / part)) for part in ("", "seeds/1", "seeds/2")}) == 3
+        assert result_hash(one) == result_hash(two), part
+    assert len({result_hash(RunFolder(runs[0].path / part)) for part in ("", "seeds/1", "seeds/2")}) == 3
 
 
 def test_an_in_context_arm_trains_nothing_and_asks_behind_the_worked_sample(runs):
@@ -125,3 +126,31 @@ def test_own_rewards_do_not_reach_other_processes(workplace):
 
     with pytest.raises(RecipeError, match="do not reach other processes"):
         api.run(workplace / "tiny.toml", rewards={"mine": lambda group: [0.0]}, jobs=2)
+
+
+def test_two_processes_never_write_one_run(workplace, tmp_path):
+    out = tmp_path / "run"
+    assert polymath("run", workplace / "tiny.toml", "--out", out).returncode == 0
+    with RunFolder(out).locked():
+        found = polymath("run", "--resume", out)
+    assert found.returncode == 2 and "another process" in found.stderr and "Traceback" not in found.stderr
+    assert polymath("run", "--resume", out).returncode == 0
+
+
+def test_an_arm_cannot_have_a_seed_of_its_own(workplace, tmp_path):
+    found = polymath("run", workplace / "tiny.toml", "--set", "arms.x.seed=1", cwd=tmp_path)
+    assert found.returncode == 2 and "arms.x.seed" in found.stderr
+
+
+def test_a_wrong_label_is_demonstrated_wrong_before_and_after_a_resume(workplace, tmp_path):
+    out = tmp_path / "run"
+    arm = ["--set", "arms.c.train.num_steps=0", "--set", "arms.c.evaluate.demonstrate=true"]
+    arm += ["--set", "arms.c.label.edit=incorrect", "--set", "train.num_steps=2"]
+    assert polymath("run", workplace / "tiny.toml", *arm, "--out", out, "--jobs", "1").returncode == 0
+    folder = RunFolder(out).arm("c")
+    summary = next((folder.path / "evaluations/step-0").glob("*.summary.json"))
+    wrong = folder.read_samples()[0].answer
+    assert wrong != "4" and f"boxed{{{wrong}}}" in json.loads(summary.read_text())["prompt"]
+    assert polymath("run", "--resume", folder.path).returncode == 0
+    page = folder.report_path.read_text()
+    assert "Nothing is trained here" in page and "Training on one sample" not in page

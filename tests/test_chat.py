@@ -292,7 +292,7 @@ class Terminal:
     def type(self, text):
         os.write(self._master, text.encode())
 
-    def wait_for(self, text, count=1, timeout_s=60):
+    def wait_for(self, text, count=1, timeout_s=180):
         deadline = time.monotonic() + timeout_s
         while self.screen.count(text) < count:
             assert time.monotonic() < deadline, self.screen
@@ -300,7 +300,7 @@ class Terminal:
                 self.screen += os.read(self._master, 4096).decode(errors="replace")
 
     def leave(self):
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         os.close(self._master)
         return code
 

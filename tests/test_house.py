@@ -25,6 +25,7 @@ ORDER = [
     "rewards",
     "lab",
     "samples",
+    "provenance",
     "rollouts",
     "evaluation",
     "training",

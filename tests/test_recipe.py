@@ -6,15 +6,19 @@ import pytest
 
 from polymath.errors import RecipeError
 from polymath.recipe import Recipe, arm_recipe, first_difference, make_recipe, parse_override, read_recipe
+from polymath.samples.sources import load_samples
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_loads(path):
+    """With every sample that it and its arms name; lab-draws gets its samples from `polymath lab draw`."""
     recipe = read_recipe(path)
     assert recipe.name == path.stem
-    assert recipe.sample.use or recipe.sample.pool
+    arms = [arm_recipe(recipe, name) for name in recipe.arms]
+    sections = [whole.sample for whole in (recipe, *arms) if path.stem != "lab-draws"]
+    assert all(load_samples(section) for section in sections)
 
 
 # table -> words that the one line must hold

@@ -51,18 +51,19 @@ def run(
     folder, recipe = _open(recipe, out, resume)
     if jobs > 1 and rewards:
         raise RecipeError("--jobs", "your own reward functions do not reach other processes", "run with jobs = 1")
-    _check_arms(recipe)
+    _check_arms(recipe, folder)
     job = prepare(recipe, folder, rewards or {}, with_suite=True)
     begin(folder, job)
     _run_job(job, folder, rewards or {}, jobs)
     return folder
 
 
-def _check_arms(recipe: Recipe) -> None:
-    """Find an arm's missing sample before the hours that come before that arm."""
+def _check_arms(recipe: Recipe, folder: RunFolder) -> None:
+    """Find an arm's missing sample before the hours that come before that arm. One that has begun has its own."""
     from polymath.samples.sources import load_samples
 
-    for name in recipe.arms:
+    begun = set(folder.arm_names()) if (folder.path / "run.json").exists() else set()
+    for name in set(recipe.arms) - begun:
         load_samples(arm_recipe(recipe, name).sample)
 
 
@@ -75,7 +76,7 @@ def _run_job(job: Job, folder: RunFolder, rewards: Mapping[str, RewardFunction],
         waiting = []
         num_threads = folder.read_info()["threads"] if jobs == 1 else max(1, usable_cpus() // jobs)
         for part, part_recipe in _parts(folder, job.recipe):
-            if part.is_complete():
+            if part.is_complete() and part.is_evaluated() and part.report_path.exists():
                 continue
             part_job = prepare(part_recipe, part, rewards, with_suite=True, num_threads=num_threads)
             begin(part, part_job)
@@ -87,8 +88,7 @@ def _run_job(job: Job, folder: RunFolder, rewards: Mapping[str, RewardFunction],
             _run_job(part_job, part, rewards, jobs)
         if waiting:
             finish_in_processes(waiting, jobs)
-        if folder.path.parent.name != "arms":
-            share_records(folder)
+        share_records(folder)
     with telling_disk_errors(folder.report_path):
         write_report(folder)
 
@@ -126,7 +126,7 @@ def evaluate(
     template: str = "plain",
     template_file: str | None = None,
     protocol: str = "greedy",
-    max_tokens: int = 64,
+    max_tokens: int = 96,
     limit: int | None = None,
     data: str | None = None,
     batch_size: int = 128,
@@ -198,16 +198,22 @@ def draw_lab_samples(recipe: Path, out: Path, *, num: int, seed: int) -> dict[st
     from polymath.evaluation.benchmarks import lab
     from polymath.lab.draws import draw_samples
 
-    read_recipe(recipe, ['sample.use="lab-battery"'])
+    given = read_recipe(recipe)
+    if given.arms or given.sample.use or given.sample.pool:
+        raise RecipeError(
+            recipe, "has a [sample] or arms of its own", "name one without, such as recipes/lab-draws.toml"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunFolderError(out, "exists and is not empty", "choose another --out")
     drawn = draw_samples(num, seed, avoid=lab.load_dev())
     names = [f"draw-{number:02}" for number in range(1, num + 1)]
     rows = [sample.model_dump(mode="json", exclude_defaults=True) for sample in drawn]
     for name, row in zip(names, rows, strict=True):
         write_text(out / f"{name}.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
     write_lines(out / "pool.jsonl", rows)
-    arms = "".join(f'\n[arms.{name}]\nsample.use = "{out / name}.json"\n' for name in names[1:])
-    first = f'\n[sample]\nuse = "{out / names[0]}.json"\n'
-    text = recipe.read_text(encoding="utf-8").rstrip() + f"\n{first}{arms}"
+    paths = {name: json.dumps((out / f"{name}.json").as_posix(), ensure_ascii=False) for name in names}
+    arms = "".join(f"\n[arms.{name}]\nsample.use = {paths[name]}\n" for name in names[1:])
+    text = recipe.read_text(encoding="utf-8").rstrip() + f"\n\n[sample]\nuse = {paths[names[0]]}\n{arms}"
     write_text(out / "recipe.toml", text)
     read_recipe(out / "recipe.toml")
     return {"samples": str(out / "pool.jsonl"), "recipe": str(out / "recipe.toml"), "num_samples": num}
@@ -235,8 +241,10 @@ def record_lab(
         record = recording.record_draws(folder, probe, **told)
     elif experiment == "pass-at-k":
         pairs = dict(pair.split("=", 1) for pair in responses if "=" in pair)
-        if len(pairs) < 2:
-            raise RecipeError("--responses", "names fewer than two models", "write base=FILE and another NAME=FILE")
+        if len(pairs) < max(2, len(responses)):
+            raise RecipeError(
+                "--responses", "does not name two models or more as NAME=FILE", "write base=FILE and another NAME=FILE"
+            )
         record = recording.record_pass_at_k({name: Path(file) for name, file in pairs.items()}, folder, **told)
     elif experiment in recording.RECORDERS:
         record = recording.RECORDERS[experiment](folder, **told)
@@ -249,20 +257,26 @@ def record_lab(
 
 
 def confirm_records(run_folder: Path) -> dict[str, str]:
-    """Give records today's code hash where a new run of their recipe, on their weights, trained bit for bit alike.
+    """Give records today's code hash where a new run of their recipe came out the same.
 
-    A run on another kind of processor adds in another order and proves nothing either way.
+    The new run has the record's main recipe (no arms, no replicates) and weights; every metric of every step, every
+    answer and every verdict must be the same bit for bit. A run on another kind of processor adds in another order
+    and proves nothing either way.
     """
     from polymath.lab import recorded_dir
-    from polymath.reporting import recording
+    from polymath.provenance import code_hash, recipe_hash, result_hash
 
     folder, verdicts = RunFolder(run_folder), {}
-    weights, trained = folder.read_info()["model"]["sha256"], recording.metrics_hash(folder)
+    info, recipe, result = folder.read_info(), folder.read_recipe(), result_hash(folder)
+    if not folder.is_complete() or not folder.is_evaluated() or info.get("code_sha256") != code_hash():
+        raise RunFolderError(run_folder, "is no complete run of today's code", "run the record's recipe again")
+    same = {"main_recipe_sha256": recipe_hash(recipe), "result_sha256": result}
     for path in sorted(recorded_dir().glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        is_same = record["metrics_sha256"] == trained and record["hashes"]["weights"] == weights
+        is_same = all(record[key] == value for key, value in same.items())
+        is_same = is_same and record["hashes"]["weights"] == info["model"]["sha256"]
         if is_same:
-            record["hashes"]["code"] = recording.code_hash()
+            record["hashes"]["code"] = code_hash()
             write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         verdicts[record["experiment"]] = "confirmed" if is_same else "not by this run"
     return verdicts

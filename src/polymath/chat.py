@@ -114,7 +114,7 @@ class Session:
         if command == ":sample":
             if not self.run_samples:
                 raise PromptError(command, "no run folder is known for this model", "name a run folder as MODEL")
-            return self._rng.choice(self.run_samples), True
+            return _with_true_answer(self._rng.choice(self.run_samples)), True
         raise PromptError(command, "is no command", f"use {', '.join(COMMANDS)}")
 
     def ask(self, sample: Sample, has_reference: bool) -> Exchange:
@@ -154,7 +154,7 @@ def chat(
     *,
     num_samples: int = 1,
     temperature: float = 0.0,
-    max_tokens: int = 64,
+    max_tokens: int = 96,
     seed: int = 0,
     as_json: bool = False,
 ) -> None:
@@ -395,3 +395,8 @@ def _cells(completions: Sequence[Completion], verdicts: Sequence[Verdict] | None
             reason = f" ({verdict.detail})" if verdict.detail else ""
             cell.append(f"\n{verdict.outcome}{reason}", style=STYLE_OF_OUTCOME[verdict.outcome])
         yield cell
+
+
+def _with_true_answer(sample: Sample) -> Sample:
+    """A control arm trains on an edited label; here the true one is the reference."""
+    return sample.model_copy(update={"answer": sample.meta.get("true_answer", sample.answer)})

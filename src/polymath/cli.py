@@ -88,7 +88,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="model directory, checkpoint of a run, hub id, or lab")],
     suite: Annotated[str, typer.Option(help="suite name, or a .jsonl file of samples; join several with +")] = "lab",
     protocol: Annotated[str, typer.Option(help="greedy, or sample-N")] = "greedy",
-    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 64,
+    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 96,
     template: Annotated[str, typer.Option(help="prompt template name")] = "plain",
     template_file: Annotated[str | None, typer.Option(help="your own template, with {question} in it")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="problems a benchmark, drawn with a fixed seed")] = None,
@@ -271,7 +271,7 @@ def lab_chat(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="answers of each model to a problem")] = 1,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy")] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 64,
+    max_tokens: Annotated[int, typer.Option(min=1, help="tokens a response")] = 96,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of problems and answers; default: a new one")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a problem, one a line")] = False,
 ) -> None:
@@ -326,7 +326,12 @@ def _recipe(path: Path | None, sample: str | None, model: str | None, overrides:
 
 
 def _show_problem(sample: Sample) -> str:
-    tags = [", ".join(sample.disciplines), sample.meta["template"], "1 line" if sample.level == "1" else f"{sample.level} lines", ", ".join(sample.skills)]
+    tags = [
+        ", ".join(sample.disciplines),
+        sample.meta["template"],
+        "1 line" if sample.level == "1" else f"{sample.level} lines",
+        ", ".join(sample.skills),
+    ]
     options = "   ".join(f"{letter}) {choice}" for letter, choice in zip("ABCD", sample.choices or (), strict=False))
     lines = [" · ".join(tags), sample.question, *([options] if options else []), f"{sample.solution} [{sample.answer}]"]
     return "\n  ".join(lines) + "\n"

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from polymath.errors import RecipeError, RunFolderError, Stopped
 from polymath.machine import choose_threads, command_line, describe_machine, source_commit, usable_cpus, versions
 from polymath.progress import ProgressLine
 from polymath.prompts import Template, demonstrate, load_template, render_all
+from polymath.provenance import code_hash
 from polymath.recipe import Recipe
 from polymath.runs import RunFolder, telling_disk_errors, write_text
 from polymath.seeds import child_seed
@@ -105,12 +106,12 @@ def prepare(
     print(f"threads {threads} of {usable_cpus()} processors (engine.threads)", file=sys.stderr)
     policy = load_policy(recipe.model.path, device=recipe.model.device, dtype=recipe.model.dtype, threads=threads)
     policy.check_fit(render_all(samples, template), recipe.rollout.max_tokens)
+    if not is_begun:
+        samples = edit_labels(samples, recipe, policy, template)
     asked_with = demonstrate(samples, template) if settings.demonstrate else template
     if with_suite:
         problems = [sample for problems in suite.benchmarks.values() for sample in problems]
         policy.check_fit(render_all(problems, asked_with), settings.max_tokens)
-    if not is_begun:
-        samples = edit_labels(samples, recipe, policy, template)
     return Job(
         recipe=recipe,
         samples=samples,
@@ -160,6 +161,7 @@ def begin(folder: RunFolder, job: Job) -> None:
         seed=job.recipe.seed,
         versions=versions(),
         commit=source_commit(),
+        code_sha256=code_hash(),
         command=command_line(),
         machine=describe_machine(),
         threads=torch.get_num_threads(),
@@ -261,10 +263,7 @@ def finish_in_processes(folders: Sequence[RunFolder], num_at_once: int) -> None:
                 running[_finish_in_process(folder)] = folder
             time.sleep(_POLL_S)
             if stop.is_asked:
-                for process in running:
-                    process.terminate()
-                for process in running:
-                    process.wait()
+                _stop(running)
             for process in [process for process in running if process.poll() is not None]:
                 folder = running.pop(process)
                 line.advance(1)
@@ -272,11 +271,25 @@ def finish_in_processes(folders: Sequence[RunFolder], num_at_once: int) -> None:
                     failed.append(folder)
                     print(f"{folder.path} failed: {_last_line(folder.path / LOG)}", file=sys.stderr)
     if stop.is_asked:
-        raise Stopped(f"stopped with {len(waiting)} of {len(folders)} arms and seeds not begun, all saved")
+        raise Stopped(f"stopped with {len(waiting)} of {len(folders)} arms and seeds not started, the others saved")
     if failed:
         raise RunFolderError(
             failed[0].path, f"failed ({len(failed)} in all)", f"see {LOG} there, then continue with --resume"
         )
+
+
+def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask them once to save and stop, and wait; whoever cannot wait kills them, so that none is left behind."""
+    for process in processes:
+        process.terminate()
+    try:
+        for process in processes:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
+            process.wait()
+        raise
 
 
 def _finish_in_process(folder: RunFolder) -> subprocess.Popen[bytes]:
@@ -298,6 +311,11 @@ def _last_line(log: Path) -> str:
 @contextmanager
 def keeping_status(folder: RunFolder, command: str) -> Iterator[None]:
     """Write to run.json how it ended and how long it took, and tell how to continue."""
+    with folder.locked():
+        yield from _keep_status(folder, command)
+
+
+def _keep_status(folder: RunFolder, command: str) -> Iterator[None]:
     began = time.perf_counter()
     earlier_s = float(folder.read_info().get("seconds", 0.0))
 
@@ -322,6 +340,6 @@ def keeping_status(folder: RunFolder, command: str) -> Iterator[None]:
 def _root(folder: RunFolder) -> Path:
     """The run that an arm or a replicate belongs to, or the run itself."""
     path = folder.path
-    while path.parent.name in ("arms", "seeds"):
+    while path.parent.name in ("arms", "seeds") and (path.parent.parent / "run.json").exists():
         path = path.parent.parent
     return path

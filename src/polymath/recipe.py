@@ -125,7 +125,7 @@ class EvaluateSection(Section):
     every: int = Field(0, ge=0, description="steps between evaluations; 0 is before and after only")
     demonstrate: bool = Field(False, description="put the samples, worked, before every problem (in-context)")
     protocol: str = Field("greedy", description="decoding: greedy, or sample-N for N draws at temperature 1")
-    max_tokens: int = Field(64, ge=1, description="tokens a response")
+    max_tokens: int = Field(96, ge=1, description="tokens a response")
     limit: int | None = Field(None, ge=1, description="problems a benchmark, drawn with a fixed seed")
     data: str | None = Field(None, description="directory with the benchmark files")
     batch_size: int = Field(128, ge=1, description="responses decoded together")
@@ -217,6 +217,9 @@ def arm_recipe(recipe: Recipe, name: str, *, where: str = "recipe") -> Recipe:
         raise RecipeError(f"{where}: arms.{name}", "the name is used for a folder", "use letters, digits, - and _")
     table = recipe.model_dump(exclude={"arms", "replicate_seeds"})
     overrides = recipe.arms[name]
+    for key in ("seed", "replicate_seeds", "arms"):
+        if key in overrides:
+            raise RecipeError(f"{where}: arms.{name}.{key}", "belongs to the whole run", "set it outside the arm")
     if "reward" in overrides:  # name and parts exclude each other: an arm replaces the section
         table["reward"] = {}
     if "sample" in overrides:

@@ -19,6 +19,7 @@ which is appended a line at a time and cut back to the checkpoint on resume.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -76,6 +77,23 @@ class RunFolder:
         """The samples that the run trains on."""
         return [Sample.model_validate(row) for row in read_lines(self.path / "samples.jsonl")]
 
+    # --- one writer
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else writes this folder inside the block. The lock goes with the process, however that ends.
+
+        Raises RunFolderError when another process has it.
+        """
+        with telling_disk_errors(self.path), (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(
+                    self.path, "is being written by another process", "wait for it, or stop it first"
+                ) from None
+            yield
+
     # --- metrics
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
@@ -131,6 +149,11 @@ class RunFolder:
     def is_complete(self) -> bool:
         """It has begun, and it has ended as it should."""
         return (self.path / "run.json").exists() and self.read_info().get("status") == "complete"
+
+    def is_evaluated(self) -> bool:
+        """The evaluation after its last step, and so all it was to do, is on disk."""
+        recipe = self.read_recipe()
+        return recipe.train.num_steps in self.evaluated_steps(recipe.evaluate.suite, recipe.evaluate.protocol)
 
     # --- arms and replicates
 

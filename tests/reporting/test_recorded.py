@@ -241,8 +241,8 @@ def test_a_torn_file_and_a_second_record_are_refused(tmp_path: Path, records: di
 def test_the_table_of_arms_shows_the_numbers_of_the_record(records: dict[str, dict[str, Any]]) -> None:
     text = tables(parse_record(records["arms"]))
     scores, details = cells(text, "Arms against the base model"), cells(text, "What the arms are")
-    assert scores["base"] == ["30.0%", "", "40.0%", "", ""]
-    assert scores["good"] == ["55.0%", "+25.0 (+22.0 to +28.0)", "55.0%", "+15.0 (+12.0 to +18.0)", "11 of 14"]
+    assert scores["base"] == ["30.0%", "", "40.0%", "", "", ""]
+    assert scores["good"] == ["55.0%", "+25.0 (+22.0 to +28.0)", "55.0%", "+15.0 (+12.0 to +18.0)", "11 of 14", ""]
     assert scores["random reward"][1] == "−2.0 (−5.0 to +1.0)"
     assert details["good"] == [
         "A sample with much to learn from.", "53.0 · 55.0 · 57.0", "45.0%", "60.0%", "0.95",

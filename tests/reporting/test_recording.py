@@ -1,6 +1,5 @@
 """Records are computed from run folders and from nothing else; what is computed is checked by other means."""
 
-import ast
 import json
 
 import numpy as np
@@ -8,12 +7,12 @@ import pytest
 from scipy import stats
 
 from polymath import api
-from polymath.errors import RecipeError
+from polymath.errors import RecipeError, RunFolderError
 from polymath.evaluation.evaluate import headline
-from polymath.lab import recorded_dir
+from polymath.provenance import bare_code, code_hash, recipe_hash, result_hash
 from polymath.reporting import recording
 from polymath.reporting.recorded import parse_record
-from polymath.runs import RunFolder, write_lines
+from polymath.runs import RunFolder, write_lines, write_text
 from tests.reporting.synthetic import build_run_folder
 
 TOLD = {"commands": ["polymath run r.toml"], "title": "A title"}
@@ -21,7 +20,7 @@ TOLD = {"commands": ["polymath run r.toml"], "title": "A title"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return build_run_folder(tmp_path_factory.mktemp("recording") / "run")
+    return build_run_folder(tmp_path_factory.mktemp("recording") / "run", use="crate")
 
 
 def mean_of(run, step, reading):
@@ -46,7 +45,7 @@ def test_arms_of_one_seed_are_read_as_they_are(run):
 
 
 def test_a_curve_finds_the_step_from_which_the_sample_is_solved(tmp_path):
-    run = build_run_folder(tmp_path / "run", with_arms=False)
+    run = build_run_folder(tmp_path / "run", with_arms=False, use="crate")
     rewards = [0.5] * 30 + [1.0, 1.0, 0.9, 1.0, 0.995, 1.0] + [0.7] * 24
     rows = [{**row, "reward": reward} for row, reward in zip(run.read_metrics(), rewards, strict=True)]
     write_lines(run.path / "metrics.jsonl", rows)
@@ -108,7 +107,7 @@ def test_rank_correlations_are_those_of_scipy():
 
 
 def test_a_signal_without_spread_correlates_with_nothing():
-    assert recording._spearman(np.array([[1.0, 0.2], [1.0, 0.4], [1.0, 0.9]])) == (0.0, 1.0)
+    assert recording._spearman(np.array([[1.0, 0.2], [1.0, 0.4], [1.0, 0.9]])) == (None, None)
 
 
 def test_the_metrics_hash_forgets_times_and_nothing_else(tmp_path):
@@ -117,26 +116,23 @@ def test_the_metrics_hash_forgets_times_and_nothing_else(tmp_path):
     hashes = []
     for changes in ({}, {"time/rollout_s": 9.0, "step_time": 9.0, "memory/peak_bytes": 9}, {"reward": 0.5000001}):
         write_lines(tmp_path / "metrics.jsonl", [{**row, **changes}])
-        hashes.append(recording.metrics_hash(run))
+        hashes.append(result_hash(run))
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_the_code_hash_sees_code_and_not_words():
-    def hashed(source):
-        return ast.unparse(recording._without_docstrings(ast.parse(source)))
-
-    code = 'def f(x):\n    """Says."""\n    return x + 1  # why\n'
-    assert hashed(code) == hashed("def f(x):\n    return x + 1\n") != hashed(code.replace("1", "2"))
+    code = '"""Says."""\n\n\ndef f(x):\n    """Says\n    more."""\n    return x + 1  # why\n'
+    assert bare_code(code) == "def f(x):\n    return x + 1"
+    assert bare_code(code.replace("1", "2")) != bare_code(code)
+    assert bare_code('s = "# no comment"') == 's = "# no comment"'
 
 
 def test_a_recipes_hash_ignores_its_name_and_threads_and_nothing_else():
     from polymath.recipe import make_recipe
 
-    first = recording.recipe_hash(make_recipe({"name": "a", "sample": {"use": "crate"}}))
-    assert first == recording.recipe_hash(
-        make_recipe({"name": "b", "sample": {"use": "crate"}, "engine": {"threads": 1}})
-    )
-    assert first != recording.recipe_hash(make_recipe({"sample": {"use": "crate"}, "seed": 1}))
+    first = recipe_hash(make_recipe({"name": "a", "sample": {"use": "crate"}}))
+    assert first == recipe_hash(make_recipe({"name": "b", "sample": {"use": "crate"}, "engine": {"threads": 1}}))
+    assert first != recipe_hash(make_recipe({"sample": {"use": "crate"}, "seed": 1}))
 
 
 def test_a_record_is_written_where_it_is_wished_and_what_is_missing_is_told(run, tmp_path):
@@ -147,7 +143,47 @@ def test_a_record_is_written_where_it_is_wished_and_what_is_missing_is_told(run,
             api.record_lab(experiment, run.path, title="", commands=None, probe=None, responses=[], out=None)
 
 
-def test_a_run_of_other_weights_confirms_nothing(run):
-    before = {path: path.read_bytes() for path in recorded_dir().glob("*.json")}
-    assert set(api.confirm_records(run.path).values()) <= {"not by this run"}
-    assert before == {path: path.read_bytes() for path in recorded_dir().glob("*.json")}
+def test_only_a_run_of_todays_code_that_came_out_the_same_confirms_a_record(tmp_path, monkeypatch):
+    """On a record of a synthetic run: another weight, another metric, another answer or old code do not confirm."""
+    run = build_run_folder(tmp_path / "run", with_arms=False, use="crate")
+    run.write_info(code_sha256=code_hash())
+    shelf = tmp_path / "recorded"
+    monkeypatch.setattr("polymath.lab.recorded_dir", lambda: shelf)
+    record = recording.record_arms(run, **TOLD)
+    old = {**record, "hashes": {**record["hashes"], "code": "old"}}
+
+    def verdict():
+        write_text(shelf / "arms.json", json.dumps(old))
+        told = api.confirm_records(run.path)["arms"]
+        return told, json.loads((shelf / "arms.json").read_text())["hashes"]["code"]
+
+    assert verdict() == ("confirmed", code_hash())
+    whole = {path: path.read_text() for path in run.path.rglob("*.json*")}
+    for name, before, after in (
+        ("run.json", "abababab", "cdcdcdcd"),
+        ("metrics.jsonl", '"loss": ', '"loss": 1'),
+        ("evaluations/step-60/lab--greedy.jsonl", "Take", "Tale"),
+        ("run.json", '"num_groups": 4', '"num_groups": 8'),
+    ):
+        path = run.path / name
+        path.write_text(whole[path].replace(before, after))
+        assert path.read_text() != whole[path] and verdict() == ("not by this run", "old"), name
+        path.write_text(whole[path])
+    run.write_info(code_sha256="old")
+    with pytest.raises(RunFolderError, match="today's code"):
+        api.confirm_records(run.path)
+
+
+def test_arms_that_answered_other_problems_are_not_compared(tmp_path):
+    run = build_run_folder(tmp_path / "run", use="crate")
+    path = run.arm("format").path / "evaluations/step-60/lab--greedy.jsonl"
+    path.write_text(path.read_text().replace('"id": "', '"id": "0'))
+    with pytest.raises(RunFolderError, match="other problems"):
+        recording.record_arms(run, **TOLD)
+
+
+def test_a_record_of_an_unfinished_run_is_refused(tmp_path):
+    run = build_run_folder(tmp_path / "run", num_steps=40, use="crate")
+    for record in (recording.record_arms, recording.record_curves, recording.record_rates):
+        with pytest.raises(RunFolderError, match="not complete"):
+            record(run, **TOLD)

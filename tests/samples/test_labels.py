@@ -32,7 +32,7 @@ def test_an_incorrect_number_is_near_and_keeps_its_sign():
 
 
 def test_a_tolerance_that_takes_everything_for_right_is_refused():
-    with pytest.raises(SampleError, match="tolerance"):
+    with pytest.raises(SampleError, match="judged wrong"):
         incorrect(NUMBER.model_copy(update={"tolerance": 0.9}))
 
 
@@ -60,3 +60,22 @@ def test_a_majority_for_the_true_answer_keeps_the_sample_and_says_so():
 def test_nobody_voting_is_refused():
     with pytest.raises(SampleError, match="no answer to vote on"):
         majority(NUMBER, said("hm", ""))
+
+
+@pytest.mark.parametrize("answer", ["(B)", "b", "B"])
+def test_an_incorrect_letter_is_wrong_however_the_right_one_is_written(answer):
+    for question in map(str, range(20)):
+        sample = Sample(question=question, answer=answer, answer_type="choice", choices=("41", "42"))
+        assert incorrect(sample).answer == "A"
+
+
+def test_an_edited_label_keeps_no_alias_of_the_true_one():
+    edited = incorrect(NUMBER.model_copy(update={"aliases": ("42.0", "forty-two")}))
+    assert edited.aliases == () and judge(r"\boxed{42.0}", edited).outcome == "wrong"
+
+
+def test_equal_answers_vote_together_and_what_could_be_no_label_does_not_vote():
+    sample = Sample(question="x?", answer="3", answer_type="number")
+    votes = said(r"\boxed{5}", r"\boxed{5}", r"\boxed{12.8}", r"\boxed{12.80}", r"\boxed{12.8}", r"\boxed{none}")
+    assert majority(sample, votes).answer == "12.8"
+    assert majority(CHOICE, said(r"\boxed{84}", r"\boxed{84}", r"\boxed{C}")).answer == "C"

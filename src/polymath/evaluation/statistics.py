@@ -87,9 +87,10 @@ def two_level_difference(
 
     Row s is one training seed; column p is the same problem in every row and in both arrays. A resample draws
     seeds with replacement and, independently, problems inside their discipline, because every seed answers the
-    same problems. With S seeds the spread between seeds is understated by a factor of about (S - 1) / S, and
-    the ends can lie no further out than the extreme seeds: with three it is a coarse statement, but it is one
-    about seeds. One row gives `paired_difference`'s interval.
+    same problems. A bootstrap of S seeds understates their variance by (S - 1) / S and knows nothing of how little
+    S seeds say of it, so their deviations from the mean are stretched by sqrt(S / (S - 1)) and by Student's quantile
+    of S - 1 degrees of freedom over the normal one: without the stretch, 95% intervals of three seeds hold the truth
+    four times in five. One row has no deviation: its interval covers the choice of problems only.
     """
     first, second = np.asarray(before_SP, dtype=np.float64), np.asarray(after_SP, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 2:
@@ -97,14 +98,14 @@ def two_level_difference(
     if first.shape[1] != len(disciplines):
         raise ValueError(f"{first.shape[1]} problems and {len(disciplines)} disciplines")
     gain_SP = second - first
-    labels = np.asarray(disciplines)
+    num_seeds, labels = len(gain_SP), np.asarray(disciplines)
+    stretched_SP = gain_SP.mean(axis=0) + _seed_stretch(num_seeds, level) * (gain_SP - gain_SP.mean(axis=0))
     rng = np.random.default_rng(seed)
-    num_seeds = len(gain_SP)
     weight_RS = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=num_resamples) / num_seeds
     total_R = np.zeros(num_resamples)
     names = sorted(set(disciplines))
     for name in names:
-        stratum_Sn = gain_SP[:, labels == name]
+        stratum_Sn = stretched_SP[:, labels == name]
         size = stratum_Sn.shape[1]
         weight_Rn = rng.multinomial(size, np.full(size, 1 / size), size=num_resamples) / size
         total_R += ((weight_RS @ stratum_Sn) * weight_Rn).sum(axis=1)
@@ -112,6 +113,44 @@ def two_level_difference(
     low, high = np.quantile(total_R / len(names), [tail, 1 - tail])
     mean = float(np.mean([discipline_mean(row, disciplines) for row in gain_SP]))
     return Interval(mean=mean, low=float(low), high=float(high))
+
+
+def _seed_stretch(num_seeds: int, level: float) -> float:
+    if num_seeds < 2:
+        return 1.0
+    normal = NormalDist().inv_cdf((1 + level) / 2)
+    return math.sqrt(num_seeds / (num_seeds - 1)) * student_quantile((1 + level) / 2, num_seeds - 1) / normal
+
+
+def student_quantile(chance: float, df: int) -> float:
+    """The quantile of Student's t with df degrees of freedom at a chance above one half, by bisection.
+
+    The distribution function is the finite sum of Abramowitz and Stegun 26.7.3 and 26.7.4.
+    """
+
+    def between(t: float) -> float:
+        """P(|T| < t)."""
+        theta = math.atan(t / math.sqrt(df))
+        cosine, sine = math.cos(theta), math.sin(theta)
+        if df % 2:
+            term = total = cosine
+            for k in range(3, df - 1, 2):
+                term *= cosine**2 * (k - 1) / k
+                total += term
+            return 2 / math.pi * (theta + (sine * total if df > 1 else 0.0))
+        term = total = 1.0
+        for k in range(2, df - 1, 2):
+            term *= cosine**2 * (k - 1) / k
+            total += term
+        return sine * total
+
+    low, high = 0.0, 1.0
+    while between(high) < 2 * chance - 1:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if between(middle) < 2 * chance - 1 else (low, middle)
+    return high
 
 
 def pass_at_k(num_draws: int, num_right: int, k: int) -> float:

@@ -92,6 +92,8 @@ class ReportData:
     @property
     def gaps(self) -> list[str]:
         """What this run has not reached, in sentences."""
+        if self.recipe.train.num_steps == 0:
+            return ["Nothing is trained here: the base model answers behind worked demonstrations of the sample."]
         if self.is_complete:
             return []
         last, total = (self.metrics[-1]["step"] if self.metrics else 0), self.recipe.train.num_steps
@@ -113,6 +115,8 @@ def read_report(run: RunFolder) -> ReportData:
     evaluations = read_evaluations(run, recipe)
     before = next((evaluation for evaluation in evaluations if evaluation.step == 0), None)
     after = read_after(evaluations, recipe)
+    if recipe.train.num_steps == 0:
+        before = None  # what was asked without demonstrations is the parent run's
     metrics = run.read_metrics()
     spoken = [row["step"] for row in metrics if run.rollouts_path(row["step"]).exists()]
     return ReportData(

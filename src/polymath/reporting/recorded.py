@@ -85,6 +85,8 @@ class RecordedArm(_Noun):
     lenient_interval: Interval
     strict_gain: Interval
     lenient_gain: Interval
+    held_out_interval: Interval | None = None
+    margin: Interval | None = None
     disciplines_up: int
     num_disciplines: int
 
@@ -344,25 +346,39 @@ def tell_rate(rate: float) -> str:
 
 def _arms_tables(record: ArmsRecord) -> list[Table]:
     base = record.base
-    scores = [("base", percent(base.strict), "", percent(base.lenient), "", "")]
+    scores = [("base", percent(base.strict), "", percent(base.lenient), "", "", "")]
     details = [("base", "no training", f"{100 * base.strict:.1f}", _percent(base.held_out), _percent(base.worked), "")]
     for arm in record.arms:
         strict, lenient = percent(arm.strict_interval.mean), percent(arm.lenient_interval.mean)
         up = f"{arm.disciplines_up} of {arm.num_disciplines}"
-        scores.append((arm.name, strict, _gain(arm.strict_gain), lenient, _gain(arm.lenient_gain), up))
+        margin = _gain(arm.margin) if arm.margin else ""
+        scores.append((arm.name, strict, _gain(arm.strict_gain), lenient, _gain(arm.lenient_gain), up, margin))
         seeds = " · ".join(f"{100 * value:.1f}" for value in arm.strict)
         held_out = _percent(None if arm.held_out is None else _mean(arm.held_out))
+        if arm.held_out_interval:
+            ends = arm.held_out_interval
+            held_out += f" [{percent(max(0.0, ends.low))}, {percent(min(1.0, ends.high))}]"
         reward = number(_mean(arm.reward)) if arm.reward else NOTHING
         details.append((arm.name, arm.about, seeds, held_out, percent(_mean(arm.worked)), reward))
-    intervals = (
+    many = (
         f"Means of {len(record.seeds)} training seeds ({', '.join(map(str, record.seeds))}). In brackets 95% intervals "
-        "of a two-level bootstrap: seeds, then problems."
+        "of a two-level bootstrap over seeds and problems, the spread of so few seeds stretched as Student's t demands."
     )
+    one = "One training seed. In brackets 95% intervals over problems: another seed can land elsewhere."
+    intervals = many if len(record.seeds) > 1 else one
     words = (
         "Held out: strict accuracy on kinds of problems that the base model never read. Worked: share of the test "
         "answers that show their steps. Reward: training reward, mean of the last 5 steps. Means of the seeds."
     )
-    score_heads = ("arm", "strict", "points over base", "lenient", "points over base", "disciplines up")
+    score_heads = (
+        "arm",
+        "strict",
+        "points over base",
+        "lenient",
+        "points over base",
+        "disciplines up",
+        "trained minus arm",
+    )
     detail_heads = ("arm", "what is different", "strict by seed, %", "held out", "worked", "reward")
     return [
         Table(title="Arms against the base model", heads=score_heads, rows=tuple(scores), note=intervals),

@@ -7,95 +7,53 @@ correlations are computed here.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import polymath
+from polymath.errors import RunFolderError
 from polymath.evaluation.evaluate import aside, headline
 from polymath.evaluation.statistics import Interval, discipline_mean, pass_at_k, two_level_difference
 from polymath.lab.draws import CHOICE_RULE, choose
-from polymath.recipe import Recipe
-from polymath.reporting.compare import SEED, Reading, Row, problem_scores
+from polymath.provenance import TABULATING, code_hash, recipe_hash, result_hash
+from polymath.reporting.compare import SEED, ProblemKey, Reading, Row, problem_scores
 from polymath.runs import RunFolder, read_lines
+from polymath.types import Sample
 
 Record = dict[str, Any]
 
-# What decides a result of the lab, from the world to the judge. Words in comments and docstrings do not.
-DECIDING = (
-    "lab/world.py",
-    "lab/text.py",
-    "lab/tokenizer.py",
-    "lab/draws.py",
-    "lab/templates",
-    "judge",
-    "ways.py",
-    "rewards",
-    "samples/labels.py",
-    "prompts.py",
-    "seeds.py",
-    "rollouts",
-    "evaluation/evaluate.py",
-    "evaluation/protocol.py",
-    "evaluation/benchmarks/lab.py",
-    "training",
-    "engines/local.py",
-)
 # The mean over so many last steps is what training ended at.
 LAST_STEPS = 5
 # Training has saturated when this many steps in a row are at least so good.
 SATURATED_REWARD, SATURATED_STEPS = 0.99, 3
 NUM_RESAMPLES_K = 2_000
 SHOWN_VERSIONS = ("python", "torch", "transformers")
-# Not decided by the recipe: when, how fast and how large.
-_PASSING = ("time/", "memory/", "step_time", "tokens_per_s")
-
-
-def code_hash() -> str:
-    """sha256 of the code that decides a result, without its comments and docstrings."""
-    root = Path(polymath.__file__).parent
-    digest = hashlib.sha256()
-    for name in DECIDING:
-        path = root / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-            digest.update(f"{file.relative_to(root)}\n{ast.unparse(_without_docstrings(tree))}\n".encode())
-    return digest.hexdigest()
-
-
-def recipe_hash(recipe: Recipe) -> str:
-    """sha256 of the resolved recipe, without what a machine decides."""
-    table = recipe.model_dump(mode="json", exclude={"name": True, "engine": True, "model": {"device"}})
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
-
-
-def metrics_hash(run: RunFolder) -> str:
-    """sha256 of a run's metrics without times and memory: equal where training was bit for bit the same."""
-    rows = [{key: row[key] for key in sorted(row) if not key.startswith(_PASSING)} for row in run.read_metrics()]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def record_arms(run: RunFolder, *, commands: Sequence[str], title: str) -> Record:
     """A run with its arms and replicates: accuracies a seed, with two-level intervals."""
+    return {**_head("arms", title, commands, run), **_compare_arms(run)}
+
+
+def _compare_arms(run: RunFolder) -> Record:
+    _check_complete(run)
     recipe = run.read_recipe()
-    seeds = [run, *(run.replicate(seed) for seed in run.replicate_seeds())]
-    labels, base = _aligned([_rows(folder, 0) for folder in seeds])
+    seeds = [run, *(run.replicate(seed) for seed in recipe.replicate_seeds)]
+    keys, labels = _problems(_rows(run, 0))
+    base = _scores([_rows(folder, 0) for folder in seeds], keys)
     own = ", ".join(_lines({"sample": recipe.sample.model_dump(exclude_none=True)}))
-    arms = [_record_arm("trained", own, seeds, base, labels)]
+    folders = {"trained": (own, seeds)}
     for name in recipe.arms:
-        about = ", ".join(_lines(recipe.arms[name]))
-        arms.append(_record_arm(name, about, [folder.arm(name) for folder in seeds], base, labels))
+        folders[name] = (", ".join(_lines(recipe.arms[name])), [folder.arm(name) for folder in seeds])
+    trained = _scores([_rows(folder, recipe.train.num_steps) for folder in seeds], keys)
+    arms = [_record_arm(name, *told, base, trained, keys, labels) for name, told in folders.items()]
     held_out = _apart(_rows(run, 0))
     return {
-        **_head("arms", title, commands, run),
         "seeds": [folder.read_recipe().seed for folder in seeds],
         "base": {
             **{reading: discipline_mean(base[reading][0], labels) for reading in base},
@@ -107,24 +65,25 @@ def record_arms(run: RunFolder, *, commands: Sequence[str], title: str) -> Recor
 
 
 def across_seeds(run: RunFolder) -> Record | None:
-    """`record_arms` of a run that has replicates, once all of its parts are complete."""
-    seeds = run.replicate_seeds()
+    """`record_arms` of a run with replicates; None until all parts are complete, or where arms differ in problems."""
     recipe = run.read_recipe()
-    parts = [run, *(run.replicate(seed) for seed in recipe.replicate_seeds)]
-    if not seeds or not all(part.arm(name).is_complete() for part in parts for name in recipe.arms):
+    if not recipe.replicate_seeds:
         return None
-    last = recipe.train.num_steps
-    evaluated = (part.evaluated_steps(recipe.evaluate.suite, recipe.evaluate.protocol) for part in parts)
-    if not all({0, last} <= set(steps) for steps in evaluated):
+    try:
+        compared = _compare_arms(run)
+    except RunFolderError:
         return None
-    return record_arms(run, commands=[run.read_info().get("command", "")], title=f"{recipe.name} over seeds")
+    # The samples that the recipe names may lie on another machine: this is no record, and has no recipe hash.
+    origin = _origin("arms", f"{recipe.name} over seeds", [run.read_info().get("command", "")], run)
+    return {**origin, **compared}
 
 
 def record_draws(run: RunFolder, probe: Path, *, commands: Sequence[str], title: str) -> Record:
     """Random samples, each an arm of one run, beside what probe rollouts of the base said of them."""
+    _check_complete(run)
     recipe = run.read_recipe()
     folders = [run, *(run.arm(name) for name in recipe.arms)]
-    probed = _read_probe(probe)
+    probed = _read_probe(probe, run)
     rows = [_record_draw(folder, probed) for folder in folders]
     good, poor = choose(rows)
     for row in rows:
@@ -145,6 +104,7 @@ def record_draws(run: RunFolder, probe: Path, *, commands: Sequence[str], title:
 
 def record_curves(run: RunFolder, *, commands: Sequence[str], title: str) -> Record:
     """A run and its arms over training steps: accuracy, reward, ways of answering, saturation."""
+    _check_complete(run)
     names = {run: "trained", **{run.arm(name): name for name in run.read_recipe().arms}}
     return {
         **_head("curves", title, commands, run),
@@ -155,6 +115,7 @@ def record_curves(run: RunFolder, *, commands: Sequence[str], title: str) -> Rec
 
 def record_rates(run: RunFolder, *, commands: Sequence[str], title: str) -> Record:
     """A run and its arms, which differ in the learning rate alone."""
+    _check_complete(run)
     folders = [run, *(run.arm(name) for name in run.read_recipe().arms)]
     rows = [_record_rate(folder) for folder in folders]
     return {**_head("rates", title, commands, run), "arms": sorted(rows, key=lambda row: row["learning_rate"])}
@@ -164,8 +125,12 @@ def record_pass_at_k(evaluations: Mapping[str, Path], run: RunFolder, *, command
     """pass@k of models by their evaluation files (JSON lines of sample-N), the first of which is the base."""
     models, num_problems, num_draws = [], 0, 0
     counts: list[int] = []
+    asked: list[ProblemKey] = []
     for name, path in evaluations.items():
-        right, labels = _right_of_draws(headline(read_lines(path)))
+        right, labels, keys = _right_of_draws(path)
+        asked = asked or keys
+        if keys != asked or (num_draws and right.shape[1] != num_draws):
+            raise RunFolderError(path, "holds other problems or another number of draws", "evaluate all models alike")
         num_problems, num_draws = right.shape
         counts = [2**power for power in range(int(math.log2(num_draws)) + 1)]
         models.append({"name": name, **_pass_curve(right, labels, counts)})
@@ -197,20 +162,50 @@ RECORDERS: dict[str, Callable[..., Record]] = {
 
 
 def _head(experiment: str, title: str, commands: Sequence[str], run: RunFolder) -> Record:
+    """Where a record comes from, checkable to the bit."""
+    recipe, origin = run.read_recipe(), _origin(experiment, title, commands, run)
+    origin["hashes"]["recipe"] = recipe_hash(recipe)
+    main = recipe.model_copy(update={"arms": {}, "replicate_seeds": ()})
+    return {**origin, "main_recipe_sha256": recipe_hash(main), "result_sha256": result_hash(run)}
+
+
+def _origin(experiment: str, title: str, commands: Sequence[str], run: RunFolder) -> Record:
     info, recipe = run.read_info(), run.read_recipe()
     machine, versions = info["machine"], info["versions"]
+    parts = [part for part in _all_parts(run) if (part.path / "run.json").exists()]
+    codes = {str(part.read_info().get("code_sha256", "unknown")) for part in parts}
+    if len(codes) > 1:
+        raise RunFolderError(run.path, "was made by more than one version of the code", "make it again with one")
     return {
         "experiment": experiment,
         "title": title,
         "commands": list(commands),
-        "date": date.today().isoformat(),
+        "date": str(info.get("created", ""))[:10],
         "machine": f"{machine.get('cpus')} x {machine.get('processor')}, {info['threads']} thread(s) a run",
         "versions": ", ".join(f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions),
-        "hashes": {"recipe": recipe_hash(recipe), "code": code_hash(), "weights": info["model"]["sha256"] or "unknown"},
-        "metrics_sha256": metrics_hash(run),
+        "hashes": {
+            "recipe": "",
+            "code": codes.pop(),
+            "tables": code_hash(TABULATING),
+            "weights": info["model"]["sha256"] or "unknown",
+        },
         "suite": recipe.evaluate.suite,
         "protocol": recipe.evaluate.protocol,
     }
+
+
+def _all_parts(run: RunFolder) -> list[RunFolder]:
+    """The run, its arms, and its replicates with theirs, in the order of the recipe."""
+    recipe = run.read_recipe()
+    wholes = [run, *(run.replicate(seed) for seed in recipe.replicate_seeds)]
+    return [part for whole in wholes for part in (whole, *(whole.arm(name) for name in recipe.arms))]
+
+
+def _check_complete(run: RunFolder) -> None:
+    """Raises RunFolderError unless the run and every part of it is complete and evaluated after its last step."""
+    for part in _all_parts(run):
+        if not part.is_complete() or not part.is_evaluated():
+            raise RunFolderError(part.path, "is not complete", f"continue with: polymath run --resume {run.path}")
 
 
 def _record_arm(
@@ -218,31 +213,37 @@ def _record_arm(
     about: str,
     folders: Sequence[RunFolder],
     base: Mapping[Reading, np.ndarray],
+    trained: Mapping[Reading, np.ndarray],
+    keys: Sequence[ProblemKey],
     labels: Sequence[str],
 ) -> Record:
     rows = [_rows(folder, folder.read_recipe().train.num_steps) for folder in folders]
-    after_labels, after = _aligned(rows)
-    assert after_labels == labels, f"arm {name} was evaluated on other problems"
+    after = _scores(rows, keys)
     zero = np.zeros_like(base["strict"])
-    disciplines = {label: np.array([other == label for other in labels]) for label in labels}
-    gains = {
-        label: (after["strict"][:, place] - base["strict"][:, place]).mean() for label, place in disciplines.items()
-    }
-    held_out = [_apart(seed_rows) for seed_rows in rows]
-    trained = [folder for folder in folders if folder.read_metrics()]
+    gains = [
+        (after["strict"] - base["strict"])[:, [other == label for other in labels]].mean()
+        for label in dict.fromkeys(labels)
+    ]
+    learned = [folder for folder in folders if folder.read_metrics()]
+    apart_keys = _problems(aside(rows[0]))[0]
+    held_out = _scores([aside(seed_rows) for seed_rows in rows], apart_keys)["strict"] if apart_keys else None
     return {
         "name": name,
         "about": about,
         "strict": [discipline_mean(scores, labels) for scores in after["strict"]],
         "lenient": [discipline_mean(scores, labels) for scores in after["lenient"]],
-        "held_out": held_out if None not in held_out else None,
+        "held_out": None if held_out is None else held_out.mean(axis=1).tolist(),
+        "held_out_interval": None
+        if held_out is None
+        else _interval(held_out * 0, held_out, ["apart"] * len(apart_keys)),
         "worked": [_share_worked(seed_rows) for seed_rows in rows],
-        "reward": [_last_reward(folder) for folder in trained] or None,
+        "reward": [_last_reward(folder) for folder in learned] or None,
         "strict_interval": _interval(zero, after["strict"], labels),
         "lenient_interval": _interval(zero, after["lenient"], labels),
         "strict_gain": _interval(base["strict"], after["strict"], labels),
         "lenient_gain": _interval(base["lenient"], after["lenient"], labels),
-        "disciplines_up": sum(bool(gain > 0) for gain in gains.values()),
+        "margin": None if name == "trained" else _interval(after["strict"], trained["strict"], labels),
+        "disciplines_up": sum(bool(gain > 0) for gain in gains),
         "num_disciplines": len(gains),
     }
 
@@ -253,14 +254,14 @@ def _record_draw(folder: RunFolder, probed: Mapping[str, Record]) -> Record:
     return {
         "name": Path(str(recipe.sample.use)).stem,
         "discipline": sample.discipline,
-        "template": sample.meta["template"],
+        "template": str(sample.meta.get("template", "")),
         "level": int(sample.level or 0),
         "answer_type": sample.answer_type,
         "strict": _mean(rows, "strict"),
         "lenient": _mean(rows, "lenient"),
         "reward": _last_reward(folder),
         "worked_after": _share_worked(rows),
-        "probe": probed[sample.id],
+        "probe": _probe_of(sample, probed),
         "disciplines": _by_discipline(rows),
     }
 
@@ -312,11 +313,16 @@ def _record_rate(folder: RunFolder) -> Record:
     }
 
 
-def _read_probe(folder: Path) -> dict[str, Record]:
-    """Sample id to what the draws of an evaluation on the samples themselves say."""
-    files = sorted(folder.glob("*.jsonl"))
+def _read_probe(folder: Path, run: RunFolder) -> dict[str, Record]:
+    """Sample id to what the draws of an evaluation of the run's base on the samples themselves say."""
+    files = sorted(folder.glob("*.summary.json"))
+    if len(files) != 1:
+        raise RunFolderError(folder, f"holds {len(files)} evaluations", "name the folder of the one on the samples")
+    weights = json.loads(files[0].read_text(encoding="utf-8")).get("weights_sha256")
+    if weights != run.read_info()["model"]["sha256"]:
+        raise RunFolderError(folder, "is an evaluation of other weights than the run's base", "probe that base")
     draws: dict[str, list[Row]] = {}
-    for row in (row for file in files for row in read_lines(file)):
+    for row in read_lines(Path(str(files[0]).replace(".summary.json", ".jsonl"))):
         draws.setdefault(row["id"], []).append(row)
     probed = {}
     for sample_id, rows in draws.items():
@@ -332,6 +338,12 @@ def _read_probe(folder: Path) -> dict[str, Record]:
     return probed
 
 
+def _probe_of(sample: Sample, probed: Mapping[str, Record]) -> Record:
+    if sample.id not in probed:
+        raise RunFolderError("--probe", f"lacks the sample {sample.question[:40]!r}", "probe the pool of this draw")
+    return probed[sample.id]
+
+
 def _correlations(rows: Sequence[Record]) -> list[Record]:
     """Spearman's rank correlation of the outcome with each probe signal, with a permutation p-value."""
     signals: dict[str, Callable[[Record], float | None]] = {
@@ -345,18 +357,23 @@ def _correlations(rows: Sequence[Record]) -> list[Record]:
     found = []
     for name, signal in signals.items():
         pairs = [(value, row["strict"]) for row in rows if (value := signal(row)) is not None]
-        rho, p = _spearman(np.array(pairs))
+        rho, p = _spearman(np.array(pairs).reshape(-1, 2))
         found.append({"signal": name, "rho": rho, "p": p, "n": len(pairs)})
     return found
 
 
-def _spearman(pairs: np.ndarray, num_permutations: int = 20_000) -> tuple[float, float]:
-    """Rank correlation with mean ranks for ties, and its two-sided permutation p-value (a fixed seed)."""
+def _spearman(pairs: np.ndarray, num_permutations: int = 20_000) -> tuple[float | None, float | None]:
+    """Rank correlation with mean ranks for ties, and its two-sided permutation p-value (a fixed seed).
+
+    None where it is not defined: fewer than three pairs, or a side that does not vary.
+    """
+    if len(pairs) < 3:
+        return None, None
     ranks = np.stack([_ranks(column) for column in pairs.T])
     centered = ranks - ranks.mean(axis=1, keepdims=True)
     scale = float(np.sqrt((centered**2).sum(axis=1).prod()))
     if scale == 0:
-        return 0.0, 1.0
+        return None, None
     rho = float(centered[0] @ centered[1]) / scale
     rng = np.random.default_rng(SEED)
     shuffled = rng.permuted(np.tile(centered[1], (num_permutations, 1)), axis=1) @ centered[0] / scale
@@ -388,15 +405,21 @@ def _pass_curve(right_PN: np.ndarray, labels: Sequence[str], counts: Sequence[in
     return {"pass_at_k": means, "low": lows, "high": highs}
 
 
-def _right_of_draws(rows: Sequence[Row]) -> tuple[np.ndarray, list[str]]:
-    """Problems x draws, strict, and the discipline of each problem."""
-    right: dict[tuple[str, str], list[bool]] = {}
-    label: dict[tuple[str, str], str] = {}
+def _right_of_draws(path: Path) -> tuple[np.ndarray, list[str], list[ProblemKey]]:
+    """Problems x draws, strict; the discipline of each problem; and which problem it is."""
+    try:
+        rows = headline(read_lines(path))
+    except OSError as error:
+        raise RunFolderError(path, f"cannot be read ({error.strerror})", "name the .jsonl of an evaluation") from error
+    right: dict[ProblemKey, list[bool]] = {}
+    label: dict[ProblemKey, str] = {}
     for row in rows:
         key = (row["benchmark"], row["id"])
         right.setdefault(key, []).append(_is_right(row))
         label[key] = row["discipline"]
-    return np.array(list(right.values())), list(label.values())
+    if len({len(draws) for draws in right.values()}) != 1:
+        raise RunFolderError(path, "has not the same number of draws for every problem", "evaluate with sample-N")
+    return np.array(list(right.values())), list(label.values()), list(right)
 
 
 def _rows(folder: RunFolder, step: int) -> list[Row]:
@@ -404,16 +427,24 @@ def _rows(folder: RunFolder, step: int) -> list[Row]:
     return folder.read_evaluation(step, recipe.evaluate.suite, recipe.evaluate.protocol)[0]
 
 
-def _aligned(rows_of_seeds: Sequence[Sequence[Row]]) -> tuple[list[str], dict[Reading, np.ndarray]]:
-    """Disciplines of the problems, and scores as seeds x problems, strict and lenient."""
-    first = headline(rows_of_seeds[0])
-    label = {(row["benchmark"], row["id"]): str(row["discipline"]) for row in first}
+def _problems(rows: Sequence[Row]) -> tuple[list[ProblemKey], list[str]]:
+    """Every problem of the headline once, and the discipline of each."""
+    label = {(row["benchmark"], row["id"]): str(row["discipline"]) for row in headline(rows)}
+    return list(label), list(label.values())
+
+
+def _scores(rows_of_seeds: Sequence[Sequence[Row]], keys: Sequence[ProblemKey]) -> dict[Reading, np.ndarray]:
+    """Seeds x problems, strict and lenient. Raises RunFolderError where a seed answered other problems."""
     scores: dict[Reading, np.ndarray] = {}
     readings: tuple[Reading, ...] = ("strict", "lenient")
     for reading in readings:
         tables = [problem_scores(headline(rows), reading) for rows in rows_of_seeds]
-        scores[reading] = np.array([[table[key] for key in label] for table in tables])
-    return list(label.values()), scores
+        if any(set(table) != set(keys) for table in tables):
+            raise RunFolderError(
+                "record", "arms were evaluated on other problems", "give all arms one evaluate section"
+            )
+        scores[reading] = np.array([[table[key] for key in keys] for table in tables])
+    return scores
 
 
 def _interval(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
@@ -422,10 +453,9 @@ def _interval(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) -> d
 
 
 def _mean(rows: Sequence[Row], reading: Reading) -> float:
-    chosen = headline(rows)
-    label = {(row["benchmark"], row["id"]): str(row["discipline"]) for row in chosen}
-    scores = problem_scores(chosen, reading)
-    return discipline_mean([scores[key] for key in label], list(label.values()))
+    keys, labels = _problems(rows)
+    scores = problem_scores(headline(rows), reading)
+    return discipline_mean([scores[key] for key in keys], labels)
 
 
 def _by_discipline(rows: Sequence[Row]) -> dict[str, float]:
@@ -461,10 +491,3 @@ def _lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in table.items():
         lines += _lines(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key} = {value}"]
     return lines
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree

@@ -367,8 +367,12 @@ def _arms_figure(record: ArmsRecord) -> StudyFigure:
         name="arms",
         draw=lambda width: draw_arms(record, width),
         alt=f"Accuracy of every arm over {len(record.seeds)} seeds; base {percent(record.base.strict)} strict. {told}.",
-        caption=f"Mean over {len(record.seeds)} training seeds. The intervals cover the choice of seeds and of "
-        "problems (two-level bootstrap, 95%). Points: strict gain over the base model.",
+        caption=(
+            f"Mean over {len(record.seeds)} training seeds; the 95% intervals cover seeds and problems. "
+            if len(record.seeds) > 1
+            else "One training seed; the 95% intervals cover the choice of problems only. "
+        )
+        + "Points: strict gain over the base model.",
     )
 
 

@@ -57,6 +57,11 @@ def tell_result(data: ReportData) -> list[str]:
 
 def tell_caveat(data: ReportData) -> str:
     """What the intervals cover and what they do not."""
+    if data.recipe.replicate_seeds:
+        return (
+            f"The 95% intervals here cover the choice of problems only, for the training seed {data.recipe.seed}. "
+            f"It was trained with seeds {', '.join(map(str, data.recipe.replicate_seeds))} too: over seeds, see below."
+        )
     return (
         "The 95% intervals cover the choice of problems only. This is one run with one training seed "
         f"(seed {data.recipe.seed}); another seed can land elsewhere, and this page cannot say how far."

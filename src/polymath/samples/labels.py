@@ -13,39 +13,39 @@ from random import Random
 from string import ascii_uppercase
 
 from polymath.errors import SampleError
-from polymath.judge import judge
+from polymath.judge import check_reference, judge
 from polymath.types import Completion, Sample
 
-# Near enough to be an honest mistake, far enough that no rounding rule takes it for right.
-_NEAREST, _NUM_NEAR = 1, 9
+# A wrong number is at most so far from the right one: an honest mistake.
+_NUM_NEAR = 9
 
 
 def incorrect(sample: Sample) -> Sample:
     """The sample with one wrong answer: another letter, or another whole number near the right one.
 
-    The answer depends on the sample alone. Raises SampleError for types without an obvious wrong answer.
+    The answer depends on the sample alone. Raises SampleError where no such answer is wrong.
     """
     rng = Random(f"incorrect/{sample.id}")
     if sample.answer_type == "choice" and sample.choices:
-        letters = [letter for letter in ascii_uppercase[: len(sample.choices)] if letter != sample.answer]
-        return _relabel(sample, rng.choice(letters), "incorrect")
-    try:
-        right = int(sample.answer)
-    except ValueError:
-        raise SampleError(
-            f"sample {sample.question[:40]!r}",
-            f"label.edit = incorrect knows whole numbers and letters, and the answer is {sample.answer[:40]!r}",
-            "write the wrong answer into a sample file of your own",
-        ) from None
-    near = [value for value in range(right - _NUM_NEAR, right + _NUM_NEAR + 1) if abs(value - right) >= _NEAREST]
-    same_sign = [value for value in near if value * right > 0] or near
-    edited = [_relabel(sample, str(value), "incorrect") for value in rng.sample(same_sign, len(same_sign))]
-    for candidate in edited:
-        if judge(rf"\boxed{{{candidate.answer}}}", sample).outcome == "wrong":
-            return candidate
+        answers = list(ascii_uppercase[: len(sample.choices)])
+    else:
+        try:
+            right = int(sample.answer)
+        except ValueError:
+            raise SampleError(
+                _named(sample),
+                f"label.edit = incorrect knows whole numbers and letters, and the answer is {sample.answer[:40]!r}",
+                "write the wrong answer into a sample file of your own",
+            ) from None
+        near = [right + sign * distance for distance in range(1, _NUM_NEAR + 1) for sign in (-1, 1)]
+        answers = [str(value) for value in near if value * right > 0] or list(map(str, near))
+    rng.shuffle(answers)
+    for answer in answers:
+        if _judged(answer, sample) == "wrong" and _judged(sample.answer, relabel(sample, answer, "")) == "wrong":
+            return relabel(sample, answer, "incorrect")
     raise SampleError(
-        f"sample {sample.question[:40]!r}",
-        "its tolerance takes every near number for right",
+        _named(sample),
+        "has no near answer that is judged wrong (tolerance, options)",
         "write the wrong answer into a sample file of your own",
     )
 
@@ -53,22 +53,46 @@ def incorrect(sample: Sample) -> Sample:
 def majority(sample: Sample, completions: Sequence[Completion]) -> Sample:
     """The sample with the answer that these completions give most often; among equals, the one said first.
 
-    A completion without an answer does not vote. Raises SampleError when none votes.
+    A completion votes with what lenient extraction finds, if that could be a reference; answers that the judge
+    takes for the same are one. Raises SampleError when nobody votes.
     """
-    verdicts = [judge(said.text, sample, mode="lenient", is_truncated=said.is_truncated) for said in completions]
-    votes = Counter(verdict.extracted.strip() for verdict in verdicts if verdict.extracted)
+    found = (judge(said.text, sample, mode="lenient", is_truncated=said.is_truncated) for said in completions)
+    said_answers = [verdict.extracted.strip() for verdict in found if verdict.extracted]
+    votes: Counter[str] = Counter()
+    names: dict[str, str | None] = {}
+    for answer in said_answers:
+        if answer not in names:
+            names[answer] = _candidate(answer, sample, votes)
+        if (name := names[answer]) is not None:
+            votes[name] += 1
     if not votes:
-        raise SampleError(
-            f"sample {sample.question[:40]!r}", "the model gives it no answer to vote on", "use label.edit = true"
-        )
+        raise SampleError(_named(sample), "the model gives it no answer to vote on", "use label.edit = true")
     answer, count = votes.most_common(1)[0]
-    edited = _relabel(sample, answer, "majority")
+    edited = relabel(sample, answer, "majority")
     return edited.model_copy(update={"meta": {**edited.meta, "votes": f"{count} of {len(completions)}"}})
 
 
-def _relabel(sample: Sample, answer: str, edit: str) -> Sample:
-    """Another answer; the solution no longer leads to it, so it goes."""
-    if answer == sample.answer:
+def relabel(sample: Sample, answer: str, edit: str) -> Sample:
+    """The sample with this answer, and nothing that leads to another one: no solution, no aliases."""
+    if _judged(answer, sample) == "right":
         return sample.model_copy(update={"meta": {**sample.meta, "label": f"{edit}, which is the true one"}})
     meta = {**sample.meta, "label": edit, "true_answer": sample.answer}
-    return sample.model_copy(update={"answer": answer, "solution": None, "meta": meta})
+    return sample.model_copy(update={"answer": answer, "aliases": (), "solution": None, "meta": meta})
+
+
+def _candidate(answer: str, sample: Sample, known: Counter[str]) -> str | None:
+    """The name under which an answer votes: the first that means the same; None where it could be no reference."""
+    try:
+        check_reference(sample.model_copy(update={"answer": answer, "aliases": ()}))
+    except SampleError:
+        return None
+    same = (name for name in known if _judged(answer, sample.model_copy(update={"answer": name})) == "right")
+    return next(same, answer)
+
+
+def _judged(answer: str, sample: Sample) -> str:
+    return judge(rf"\boxed{{{answer}}}", sample).outcome
+
+
+def _named(sample: Sample) -> str:
+    return f"sample {sample.question[:40]!r}"
