@@ -77,7 +77,8 @@ def source_commit() -> str | None:
 
 def command_line() -> str:
     """How this process was called."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name.replace("__main__.py", "polymath")
+    return " ".join([name, *sys.argv[1:]])
 
 
 def _git(folder: Path, *arguments: str) -> str:
