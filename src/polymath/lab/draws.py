@@ -18,7 +18,7 @@ _PATIENCE = 1_000
 CHOICE_RULE = (
     "Of the samples that the base solves in 2% to 50% of its probe draws and that training solved (mean reward of "
     "the last five steps at least .9), good is the one with the highest strict accuracy on the dev problems after "
-    "the last step, poor the one with the lowest. No test problem is looked at."
+    "the last step, poor the one with the lowest; two-good is good and the next best. No test problem is looked at."
 )
 
 
@@ -46,7 +46,15 @@ def draw_samples(num: int, seed: int, avoid: Sequence[Sample] = ()) -> list[Samp
 
 
 def choose(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The names of the good and the poor sample by CHOICE_RULE. Raises SampleError when fewer than two qualify.
+    """The names of the good and the poor sample by CHOICE_RULE. Raises SampleError when fewer than two qualify."""
+    ranked = rank(rows)
+    if len(ranked) < 2:
+        raise SampleError("draws", f"only {len(ranked)} of {len(rows)} samples fit the rule", "draw more samples")
+    return ranked[0], ranked[-1]
+
+
+def rank(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the samples that fit CHOICE_RULE, the best first.
 
     A row has name, strict (dev accuracy after training), reward (its last steps) and probe.right_frac.
     """
@@ -55,7 +63,4 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         for row in rows
         if LEAST_RIGHT <= row["probe"]["right_frac"] <= MOST_RIGHT and row["reward"] >= LEARNED_REWARD
     ]
-    if len(fit) < 2:
-        raise SampleError("draws", f"only {len(fit)} of {len(rows)} samples fit the rule", "draw more samples")
-    ranked = sorted(fit, key=lambda row: (row["strict"], row["name"]))
-    return ranked[-1]["name"], ranked[0]["name"]
+    return [row["name"] for row in sorted(fit, key=lambda row: (-row["strict"], row["name"]))]
