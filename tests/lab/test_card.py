@@ -3,6 +3,7 @@
 Then pre-train again (`polymath lab pretrain src/polymath/lab/weights`), or take the change back.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from transformers import AutoTokenizer
 
 from polymath.lab import TextMix, generate, model_dir, read_card, weights_hash, world_hash
 from polymath.lab.pretrain import PretrainRecipe
+from polymath.lab.text import documents
 from polymath.lab.tokenizer import build_tokenizer
 
 
@@ -51,3 +53,11 @@ def test_the_model_has_about_a_million_parameters(card):
 def test_importing_the_lab_imports_no_torch():
     script = "import sys, polymath.lab; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_text_that_the_base_read_is_written_again_by_this_code(card):
+    recipe, digest = PretrainRecipe(), hashlib.sha256()
+    for document in documents(recipe.num_steps * recipe.batch_size, card["seed"], recipe.mix):
+        digest.update(f"{document.prompt}{document.response}\n".encode())
+    assert digest.hexdigest() == card["corpus_hash"]
