@@ -367,7 +367,8 @@ def _arms_tables(record: ArmsRecord) -> list[Table]:
     one = "One training seed. In brackets 95% intervals over problems: another seed can land elsewhere."
     intervals = many if len(record.seeds) > 1 else one
     words = (
-        "Held out: strict accuracy on kinds of problems that the base model never read. Worked: share of the test "
+        "Held out: strict accuracy on kinds of problems that the base model never read, with Wilson intervals over "
+        "problems. Worked: share of the test "
         "answers that show their steps. Reward: training reward, mean of the last 5 steps. Means of the seeds."
     )
     score_heads = (

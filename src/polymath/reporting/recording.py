@@ -18,7 +18,13 @@ import numpy as np
 
 from polymath.errors import RunFolderError
 from polymath.evaluation.evaluate import aside, headline
-from polymath.evaluation.statistics import Interval, discipline_mean, pass_at_k, two_level_difference
+from polymath.evaluation.statistics import (
+    Interval,
+    discipline_mean,
+    pass_at_k,
+    two_level_difference,
+    wilson_interval,
+)
 from polymath.lab.draws import CHOICE_RULE, choose
 from polymath.provenance import TABULATING, code_hash, recipe_hash, result_hash
 from polymath.reporting.compare import SEED, ProblemKey, Reading, Row, problem_scores
@@ -235,7 +241,8 @@ def _record_arm(
         "held_out": None if held_out is None else held_out.mean(axis=1).tolist(),
         "held_out_interval": None
         if held_out is None
-        else _interval(held_out * 0, held_out, ["apart"] * len(apart_keys)),
+        # So near to nothing a bootstrap has no width; Wilson has.
+        else asdict(wilson_interval(float(held_out.mean()), len(apart_keys))),
         "worked": [_share_worked(seed_rows) for seed_rows in rows],
         "reward": [_last_reward(folder) for folder in learned] or None,
         "strict_interval": _interval(zero, after["strict"], labels),

@@ -535,7 +535,7 @@ def _name_chosen(axes: Axes, draws: Sequence[Draw], chosen: str, *, pixels: tupl
     for height, (place, draw) in zip(spread(wished, distance), found, strict=True):
         x = (place + 0.8) / (len(draws) + 0.6)
         room = pixels[0] * (x if sign > 0 else 1 - x) - 16
-        name = shorten(draw.name, max(8, int(room / 6.6)))
+        name = shorten(f"{chosen}: {draw.name}", max(8, int(room / 6.6)))
         end = x - sign * 16 / pixels[0]
         at = axes.transData.transform((place, draw.strict)) - axes.transAxes.transform((0, 0))
         start = at / (axes.transAxes.transform((1, 1)) - axes.transAxes.transform((0, 0)))
