@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -152,3 +153,16 @@ def test_a_folder_without_a_run_is_refused(build: Build) -> None:
     run = build(num_steps=7, with_arms=False)
     with pytest.raises(RunFolderError, match=r"has no run\.json"):
         write_report(run.arm("nothing"))
+
+
+def test_many_arms_are_told_in_few_sentences(build: Build) -> None:
+    run = build()
+    info = run.read_info()
+    many = {f"arm{number}": info["recipe"]["arms"]["random"] for number in range(6)}
+    for name in many:
+        shutil.copytree(run.arm("random").path, run.arm(name).path)
+    run.write_info(recipe={**info["recipe"], "arms": many})
+    page = render_report(read_report(run))
+    names = ", ".join(f"“{name}”" for name in many)
+    assert f"The trained model is ahead of the arms {names}." in page
+    assert "is ahead of the arm “arm0” by" not in page

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from polymath.evaluation.statistics import Interval
 from polymath.reporting.compare import Difference
 from polymath.reporting.read import ReportData
+
+# A sentence an arm, up to so many arms.
+MOST_SENTENCES = 4
 
 
 def percent(fraction: float) -> str:
@@ -43,16 +48,16 @@ def direction(interval: Interval) -> str:
 
 
 def tell_result(data: ReportData) -> list[str]:
-    """What happened, in two to four sentences; what is missing where the run cannot say."""
+    """What happened, in a few sentences; what is missing where the run cannot say."""
     if data.before is None or data.after is None or data.difference is None:
         if data.before is not None and data.after is not None:
             return ["Before and after were evaluated on different problems, so they cannot be compared."]
         return []
     sentences = [_tell_strict(data, data.difference), _tell_format(data.difference)]
-    for arm in data.arms:
-        if arm.margin is not None:
-            sentences.append(_tell_margin(arm.name, arm.margin.strict))
-    return sentences
+    margins = {arm.name: arm.margin.strict for arm in data.arms if arm.margin is not None}
+    if len(margins) > MOST_SENTENCES:
+        return sentences + _tell_margins(margins)
+    return sentences + [_tell_margin(name, margin) for name, margin in margins.items()]
 
 
 def tell_caveat(data: ReportData) -> str:
@@ -99,6 +104,20 @@ def _tell_format(difference: Difference) -> str:
         f"Of these, {points(part.mean).removeprefix('+')} points are only format ({span(part)}): "
         f"under lenient extraction, which forgives format, the gain is {change}{doubt}."
     )
+
+
+def _tell_margins(margins: Mapping[str, Interval]) -> list[str]:
+    """Many arms in at most three sentences, by what their intervals say; the numbers are in the table."""
+    told = []
+    for kind, words in (
+        ("gain", "is ahead of"),
+        ("loss", "is behind"),
+        ("null", "cannot be told apart from"),
+    ):
+        names = [f"“{name}”" for name, margin in margins.items() if direction(margin) == kind]
+        if names:
+            told.append(f"The trained model {words} the arm{'s' if len(names) > 1 else ''} {', '.join(names)}.")
+    return told
 
 
 def _tell_margin(name: str, margin: Interval) -> str:
