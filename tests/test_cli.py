@@ -216,6 +216,24 @@ def test_the_world_can_be_looked_at():
     assert len({json.loads(line)["meta"]["template"] for line in held_out}) == 8
 
 
+# arguments after `lab` -> words of the one line
+BAD_LAB = [
+    (["draw", ROOT / "recipes/lab.toml", "--out", "x"], ["arms of its own", "lab-draws.toml"]),
+    (["draw", ROOT / "recipes/lab-draws.toml", "--out", ROOT / "recipes"], ["not empty"]),
+    (["record", "arms", "/no/such/run"], ["/no/such/run", "run.json"]),
+    (["confirm", "/no/such/run"], ["/no/such/run", "run.json"]),
+    (["tables", "--figures", "/proc/x"], ["/proc/x", "cannot be written"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_LAB, ids=lambda value: " ".join(map(str, value)))
+def test_bad_input_to_the_lab_is_one_line_too(tmp_path, arguments, words):
+    found = polymath("lab", *arguments, cwd=tmp_path)
+    assert found.returncode == 2 and "Traceback" not in found.stderr, found.stderr
+    assert all(word in found.stderr.splitlines()[-1] for word in words), found.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_the_newcomers_job_takes_at_most_five_minutes_and_four_gigabytes(tmp_path):
     began = time.monotonic()

@@ -231,11 +231,14 @@ def lab_tables(
     from polymath.lab import recorded_dir
     from polymath.reporting.recorded import read_records, tables
     from polymath.reporting.study_figures import save_figures
+    from polymath.runs import telling_disk_errors
 
     records = read_records(recorded_dir())
     print("\n\n".join(tables(record).strip() for record in records))
     if figures:
-        for path in save_figures(records, figures):
+        with telling_disk_errors(figures):
+            paths = save_figures(records, figures)
+        for path in paths:
             print(f"figure  {path}", file=sys.stderr)
 
 
