@@ -84,7 +84,6 @@ BAD = [
     (["--set", "train.num_steps=0"], ["num_steps = 0", "evaluate.demonstrate"]),
     (["--set", "replicate_seeds=[0]"], ["repeat a seed"]),
     (["--set", "arms.other.sample.use=no-such-sample"], ["no-such-sample", "library"]),
-    (["--set", "label.edit=majority"], ["no answer to vote on"]),
 ]
 
 
