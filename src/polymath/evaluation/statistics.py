@@ -89,8 +89,8 @@ def two_level_difference(
     seeds with replacement and, independently, problems inside their discipline, because every seed answers the
     same problems. A bootstrap of S seeds understates their variance by (S - 1) / S and knows nothing of how little
     S seeds say of it, so their deviations from the mean are stretched by sqrt(S / (S - 1)) and by Student's quantile
-    of S - 1 degrees of freedom over the normal one: without the stretch, 95% intervals of three seeds hold the truth
-    four times in five. One row has no deviation: its interval covers the choice of problems only.
+    of S - 1 degrees of freedom over the normal one. That errs on the wide side (decision 0005). One row has no
+    deviation: its interval covers the choice of problems only.
     """
     first, second = np.asarray(before_SP, dtype=np.float64), np.asarray(after_SP, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 2:
