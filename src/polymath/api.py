@@ -63,8 +63,9 @@ def _check_arms(recipe: Recipe, folder: RunFolder) -> None:
     from polymath.samples.sources import load_samples
 
     begun = set(folder.arm_names()) if (folder.path / "run.json").exists() else set()
-    for name in set(recipe.arms) - begun:
-        load_samples(arm_recipe(recipe, name).sample)
+    for name in recipe.arms:
+        if name not in begun:
+            load_samples(arm_recipe(recipe, name).sample)
 
 
 def _run_job(job: Job, folder: RunFolder, rewards: Mapping[str, RewardFunction], jobs: int) -> None:
