@@ -7,6 +7,7 @@
     │   ├── ModelError         a model directory or id that cannot be loaded or does not fit
     │   ├── PromptError        a template that cannot be used, a prompt longer than the context
     │   ├── TrainingError      training that cannot go on: not finite
+    │   ├── EndpointError      an endpoint that cannot be reached, refuses, or says what nobody can read
     │   ├── RunFolderError     a run folder that is missing, torn, or of another recipe
     │   └── DiskError          the disk is full or read-only
     └── Stopped                Ctrl-C or SIGTERM; what is on disk is whole; exit 130
@@ -48,6 +49,10 @@ class PromptError(UserError):
 
 class TrainingError(UserError):
     """Training that cannot go on: a loss or gradient that is not finite."""
+
+
+class EndpointError(UserError):
+    """An endpoint that cannot be reached, refuses the request, or answers what cannot be read."""
 
 
 class RunFolderError(UserError):
