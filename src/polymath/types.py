@@ -21,7 +21,7 @@ AnswerType = Literal["expression", "number", "quantity", "choice", "boolean", "l
 Outcome = Literal["right", "wrong", "undecided"]
 Tolerance = Annotated[float, Field(ge=0, lt=1)] | Literal["figures"] | None
 MissingUnit = Literal["accept", "wrong"]
-Finish = Literal["eos", "length"]
+Finish = Literal["eos", "length", "overlong"]
 
 
 def _as_text(value: object) -> object:
@@ -86,15 +86,23 @@ class Sample(BaseModel):
 class Completion:
     """What a policy said to one prompt.
 
+    `finish` is "eos" where it ended by itself or at a stop string, "length" where it ran out of tokens, "overlong"
+    where the prompt left no room for an answer and none was asked for.
     `token_ids` excludes the prompt and includes the end-of-sequence token when there is one;
     `logprobs` (same length) are those of the distribution it was sampled from, temperature included.
-    Both are None where a policy does not have them (an endpoint).
+    Both are None where a policy does not have them (an endpoint); `num_tokens` is then what it counted itself.
     """
 
     text: str
     finish: Finish
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
+    num_tokens: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of the response; 0 where nobody counted them."""
+        return len(self.token_ids) if self.token_ids is not None else self.num_tokens or 0
 
     @property
     def is_truncated(self) -> bool:

@@ -101,3 +101,26 @@ def test_top_k_and_top_p_keep_the_likeliest_tokens():
     assert kept.tolist() == pytest.approx([0.5, 0.3, 0, 0])
     kept = keep_likely(logits, Sampling(top_p=0.1)).exp()[0]
     assert kept.tolist() == pytest.approx([0.5, 0, 0, 0])
+
+
+def test_answers_follow_every_change_of_the_weights():
+    """The copy that answers is made anew after an update, and after a checkpoint is loaded."""
+    policy, prompts = tiny_policy(1), [Prompt(text="some words"), Prompt(text="other")]
+    sampling = Sampling(temperature=0.0, max_tokens=12)
+
+    def answers():
+        found = {}
+        policy.answer(prompts, 1, sampling, [0, 0], batch_size=2, on_tokens=lambda *_: None, on_answered=found.update)
+        return [found[place][0].token_ids for place in range(2)]
+
+    def sampled():
+        return [draws[0].token_ids for draws in policy.sample(prompts, 1, sampling, 0)]
+
+    first = answers()
+    assert first == sampled()
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
+    assert answers() == sampled() != first
+    policy.model.load_state_dict(tiny_policy(1).model.state_dict())
+    assert answers() == sampled() == first

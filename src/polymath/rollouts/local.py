@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polymath.errors import ModelError, PromptError
 from polymath.prompts import Prompt
+from polymath.rollouts.answer import Answer, Question, answer
 from polymath.rollouts.decode import decode
+from polymath.rollouts.inference import inference_copy
 from polymath.rollouts.policy import Sampling, TokenScores
 from polymath.rollouts.score import score_responses
 from polymath.seeds import child_seed
-from polymath.types import Completion
+from polymath.types import Completion, Finish
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 
@@ -39,6 +41,7 @@ class LocalPolicy:
         self.max_rows = max_rows
         self.context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
         self.eos_ids = _eos_ids(model, tokenizer)
+        self._copy: tuple[list[int], Any] | None = None
 
     @classmethod
     def load(cls, path: str, *, device: str = "auto", dtype: str = "float32") -> LocalPolicy:
@@ -65,14 +68,11 @@ class LocalPolicy:
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt, special tokens of the tokenizer or chat template included."""
-        if prompt.is_chat:
-            if not self.tokenizer.chat_template:
-                raise PromptError("prompt.template", "the model has no chat template", "use a template without -chat")
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=False
-            )
-            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        return list(self.tokenizer(prompt.text)["input_ids"])
+        return encode_prompt(self.tokenizer, prompt)
+
+    def fits(self, prompt: Prompt, max_tokens: int) -> bool:
+        """The prompt and an answer of this many tokens fit the context."""
+        return len(self.encode(prompt)) + max_tokens <= self.context
 
     def check_fit(self, prompts: Iterable[Prompt], max_tokens: int) -> None:
         """Raise PromptError where a prompt and its answer do not fit the context."""
@@ -120,6 +120,44 @@ class LocalPolicy:
                 on_tokens(sum(len(item.token_ids) for completions in decoded for item in completions))
         return found
 
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        *,
+        batch_size: int,
+        on_tokens: Callable[[int, int], None],
+        on_answered: Callable[[Mapping[int, Sequence[Completion]]], None],
+    ) -> None:
+        """n completions for each prompt, a finished row making room for the next one.
+
+        They are given out together at the end: what else is in the batch can change how a kernel rounds, so a part of
+        them, asked alone, might come out differently.
+        """
+        found: dict[int, dict[int, Completion]] = {place: {} for place in range(len(prompts))}
+
+        def collect(place: int, draw: int, said: Answer) -> None:
+            finish: Finish = "eos" if said.has_ended else "length"
+            found[place][draw] = Completion(text=said.text, finish=finish, token_ids=said.token_ids)
+            on_tokens(1, len(said.token_ids))
+
+        questions = [
+            Question(token_ids=tuple(self.encode(prompt)), num_draws=n, seed=seed)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        answer(
+            self._for_inference(),
+            self.tokenizer,
+            questions,
+            sampling,
+            batch_rows=batch_size,
+            eos_ids=self.eos_ids,
+            on_answer=collect,
+        )
+        on_answered({place: [draws[draw] for draw in range(n)] for place, draws in found.items()})
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of a response, without special tokens."""
         text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -134,6 +172,7 @@ class LocalPolicy:
         with_entropy_gradient: bool = False,
     ) -> TokenScores:
         """Log-probabilities of responses to one prompt."""
+        self._copy = None  # training goes on and wants the memory
         with self._compute():
             return score_responses(
                 self.model,
@@ -172,10 +211,31 @@ class LocalPolicy:
         model.requires_grad_(False)
         return LocalPolicy(model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows)
 
+    def _for_inference(self) -> Any:
+        """The copy of the model that answers, made anew after every change of a weight."""
+        changes = [parameter._version for parameter in self.model.parameters()]
+        if self._copy is None or self._copy[0] != changes:
+            self._copy = None
+            dtype = torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+            self._copy = (changes, inference_copy(self.model, dtype))
+        return self._copy[1]
+
     def _compute(self) -> AbstractContextManager[Any]:
         if self.dtype == "bfloat16":
             return torch.autocast(self.model.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Token ids of a prompt; raises PromptError for a chat prompt where there is no chat template."""
+    if prompt.is_chat:
+        if not tokenizer.chat_template:
+            raise PromptError("prompt.template", "the model has no chat template", "use a template without -chat")
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=False
+        )
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(prompt.text)["input_ids"])
 
 
 def choose_device(setting: str) -> torch.device:
@@ -193,9 +253,9 @@ def choose_device(setting: str) -> torch.device:
 
 
 def hash_weights(path: Path) -> str:
-    """sha256 over the safetensors files of a model directory, in name order."""
+    """sha256 over the safetensors files of a model directory, in name order; where there are none, over its .bin."""
     digest = hashlib.sha256()
-    for file in sorted(path.glob("*.safetensors")):
+    for file in sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin")):
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

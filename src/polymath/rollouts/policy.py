@@ -6,10 +6,10 @@ parameters. B: responses, T: tokens of the longest one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from polymath.prompts import Prompt
 from polymath.types import Completion
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to decode. Temperature 0 is greedy; top_k 0 and top_p 1 keep every token."""
+    """How to decode. Temperature 0 is greedy; top_k 0 and top_p 1 keep every token.
+
+    A response ends before the first of the `stop` strings that it would say.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int = 64
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,37 @@ class Policy(Protocol):
 
     def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: int) -> list[list[Completion]]:
         """n completions for each prompt, in order; the same seed gives the same completions."""
+        ...
+
+
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A policy that answers many different prompts, a finished one making room for the next; for evaluation."""
+
+    def fits(self, prompt: Prompt, max_tokens: int) -> bool:
+        """The prompt and an answer of this many tokens fit the context."""
+        ...
+
+    def check_fit(self, prompts: Iterable[Prompt], max_tokens: int) -> None:
+        """Raise PromptError for the first prompt that does not fit."""
+        ...
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        *,
+        batch_size: int,
+        on_tokens: Callable[[int, int], None],
+        on_answered: Callable[[Mapping[int, Sequence[Completion]]], None],
+    ) -> None:
+        """Give n completions for each prompt to `on_answered`, by the prompt's place, `batch_size` decoded at once.
+
+        Draws depend on their prompt's seed. What was given may be kept for good: asking for the other prompts alone,
+        later, gives them the same greedy answers. `on_tokens` hears the number of responses and tokens that are new.
+        """
         ...
 
 
