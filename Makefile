@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz
+.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports
 
 run: .venv/.installed
 	$(BIN)/polymath run recipes/lab.toml
@@ -34,6 +34,16 @@ judge-speed: .venv/.installed-test
 judge-fuzz: .venv/.installed-dev
 	$(BIN)/python benchmarks/judge_fuzz.py --minutes 10
 
+# The evaluation's decoder beside transformers' generate: make decode-speed MODEL=DIR (docs/evaluation.md). Exports
+# loaded and run by lm-eval and inspect-ai, in environments of their own (docs/exports.md; several minutes).
+MODEL ?= src/polymath/lab/weights
+decode-speed: .venv/.installed-test
+	$(BIN)/python benchmarks/decode_speed.py --model $(MODEL) --data $(DATA)
+
+check-exports: .venv/.installed-test
+	$(BIN)/python benchmarks/check_exports.py --to lm-eval
+	$(BIN)/python benchmarks/check_exports.py --to inspect
+
 # Pre-trains the lab's model anew (about half an hour); the shipped weights are the result of this command.
 lab: .venv/.installed
 	$(BIN)/polymath lab pretrain build/lab-model
@@ -50,7 +60,7 @@ lab: .venv/.installed
 	  { SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
 	    $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "Chromium could not be installed: the browser tests will fail until it is"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hypothesis pint pyarrow pytest scipy
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hypothesis pint pytest pyyaml scipy
 	touch $@
 
 .venv/.installed-dev: .venv/.installed-test

@@ -34,6 +34,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Answers that tests pay for are not the user's."""
+    ENVIRONMENT["POLYMATH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory):
     """A random tiny model in the transformers layout."""

@@ -56,3 +56,9 @@ def test_a_demonstration_is_a_worked_problem_before_the_problem():
 def test_a_demonstration_with_a_placeholder_in_it_is_refused():
     with pytest.raises(PromptError, match="holds"):
         demonstrate([Sample(question="What is {question}?", answer="1")], TEMPLATES["plain"])
+
+
+def test_a_template_may_hold_the_question_more_than_once(tmp_path):
+    path = tmp_path / "twice.txt"
+    path.write_text("{question} Again: {question}{choices}")
+    assert render(CHOICE, load_template("plain", str(path))).text == "Which? Again: Which?\nA) one\nB) two"

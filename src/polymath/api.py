@@ -16,14 +16,12 @@ from polymath.jobs import (
     begin,
     finish_in_processes,
     keeping_status,
-    load_policy,
     prepare,
     share_base_evaluation,
     share_records,
     train_job,
 )
 from polymath.machine import choose_threads, usable_cpus
-from polymath.prompts import load_template, render_all
 from polymath.recipe import Recipe, arm_recipe, first_difference, make_recipe, read_recipe
 from polymath.runs import RunFolder, new_run_path, telling_disk_errors, write_lines, write_text
 
@@ -127,49 +125,22 @@ def train(
 def evaluate(
     model: str,
     *,
-    suite: str = "lab",
+    suite: str | None = None,
     out: str | Path | None = None,
-    template: str = "plain",
-    template_file: str | None = None,
-    protocol: str = "greedy",
-    max_tokens: int = 96,
-    limit: int | None = None,
-    data: str | None = None,
-    batch_size: int = 128,
-    dtype: str = "float32",
-    device: str = "auto",
-    threads: int | str = "auto",
+    resume: bool = False,
+    use_cache: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Evaluate a model directory, hub id, or checkpoint of a run; returns the summary.
+    """Evaluate a model directory, hub id, checkpoint of a run, or an endpoint's address; returns the summary.
 
-    Results lie in `out`, by default beside the checkpoint's run, else in evaluations/MODEL.
+    `settings` are those of `polymath.evaluating.Settings`: protocol, max_tokens, template, limit, data, dtype and so
+    on; what is left out is as in the run of a checkpoint, else the default. Results lie in `out`, by default beside the
+    checkpoint's run, else in evaluations/MODEL. `resume` goes on with what an attempt before has answered.
     """
-    from polymath.evaluation.protocol import read_protocol
-    from polymath.evaluation.record import record_evaluation
-    from polymath.evaluation.suites import load_suite
-    from polymath.lab import model_dir
-    from polymath.rollouts.local import hash_weights
+    from polymath.evaluating import Settings, evaluate_model
 
-    chosen_suite, chosen_protocol = load_suite(suite, data=data, limit=limit), read_protocol(protocol, max_tokens)
-    chosen_template = load_template(template, template_file)
-    policy = load_policy(model, device=device, dtype=dtype, threads=choose_threads(threads))
-    problems = [sample for samples in chosen_suite.benchmarks.values() for sample in samples]
-    policy.check_fit(render_all(problems, chosen_template), max_tokens)
-    folder = Path(out) if out else evaluation_folder(model)
-    facts = {"model": model, "folder": str(folder), "dtype": dtype}
-    directory = model_dir() if model == "lab" else Path(model)
-    if directory.is_dir():
-        facts["weights_sha256"] = hash_weights(directory)
-    return record_evaluation(
-        policy,
-        chosen_suite,
-        chosen_protocol,
-        chosen_template,
-        folder,
-        title=f"evaluate {suite}",
-        batch_size=batch_size,
-        facts=facts,
-    )
+    known = Settings(suite=suite, **settings)
+    return evaluate_model(model, known, out=Path(out) if out else None, resume=resume, use_cache=use_cache)
 
 
 def pretrain_lab(out: Path, *, minutes: float | None, seed: int, threads: int | None) -> dict[str, Any]:
@@ -286,14 +257,6 @@ def confirm_records(run_folder: Path) -> dict[str, str]:
             write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         verdicts[record["experiment"]] = "confirmed" if is_same else "not by this run"
     return verdicts
-
-
-def evaluation_folder(model: str) -> Path:
-    """RUN/evaluations/step-N for RUN/checkpoints/step-N, else evaluations/MODEL."""
-    path = Path(model)
-    if path.parent.name == "checkpoints" and (path.parent.parent / "run.json").exists():
-        return path.parent.parent / "evaluations" / path.name
-    return Path("evaluations") / path.name
 
 
 def _open(recipe: RecipeLike | None, out: str | Path | None, resume: str | Path | None) -> tuple[RunFolder, Recipe]:

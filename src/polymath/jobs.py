@@ -84,6 +84,7 @@ def prepare(
 
     `num_threads` is what engine.threads = auto means here; by default it looks at affinity and load.
     """
+    from polymath.evaluation.evaluate import check_room
     from polymath.evaluation.protocol import read_protocol
     from polymath.evaluation.suites import load_suite
     from polymath.rewards import check_rewards
@@ -96,7 +97,14 @@ def prepare(
     settings = recipe.evaluate
     # A run that only trains needs no benchmark files.
     suite = load_suite(settings.suite if with_suite else "lab", data=settings.data, limit=settings.limit)
-    protocol = read_protocol(settings.protocol, settings.max_tokens)
+    protocol = read_protocol(
+        settings.protocol,
+        settings.max_tokens,
+        stop=settings.stop or template.stop,
+        of_suite=suite.protocols,
+        lengths=suite.max_tokens,
+        benchmarks=[*suite.benchmarks, *suite.missing] if with_suite else None,
+    )
     # The same thread count on resume, because sums in another order are other bits.
     setting = num_threads if num_threads and recipe.engine.threads == "auto" else recipe.engine.threads
     threads = folder.read_info()["threads"] if is_begun else choose_threads(setting)
@@ -107,8 +115,7 @@ def prepare(
         samples = edit_labels(samples, recipe, policy, template)
     asked_with = demonstrate(samples, template) if settings.demonstrate else template
     if with_suite:
-        problems = [sample for problems in suite.benchmarks.values() for sample in problems]
-        policy.check_fit(render_all(problems, asked_with), settings.max_tokens)
+        check_room(policy, suite, protocol, asked_with)
     return Job(
         recipe=recipe,
         samples=samples,
@@ -212,7 +219,13 @@ def _record(job: Job, folder: RunFolder, *, step: int) -> None:
         title=f"evaluate step {step}",
         seed=job.recipe.seed,
         batch_size=job.recipe.evaluate.batch_size,
-        facts={"step": step, "model": job.recipe.model.path, "dtype": job.recipe.model.dtype},
+        resume=True,
+        facts={
+            "step": step,
+            "model": job.recipe.model.path,
+            "dtype": job.recipe.model.dtype,
+            "seed": job.recipe.seed,
+        },
     )
 
 
@@ -223,7 +236,7 @@ def share_base_evaluation(job: Job, folder: RunFolder, arm_job: Job, arm: RunFol
     )
     # Demonstrations are the run's own samples; draws at a temperature depend on the seed.
     same = same and not arm_job.recipe.evaluate.demonstrate
-    same = same and (job.recipe.seed == arm_job.recipe.seed or job.protocol.name == "greedy")
+    same = same and (job.recipe.seed == arm_job.recipe.seed or job.protocol.is_greedy)
     target = arm.path / "evaluations" / "step-0"
     if same and not target.exists():
         with telling_disk_errors(target):

@@ -8,7 +8,7 @@ template. Literal reproduction of a published prompt is a user's file: `prompt.f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -26,10 +26,14 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A text with `{question}` and perhaps `{choices}` in it."""
+    """A text with `{question}` and perhaps `{choices}` in it.
+
+    `stop` are texts with which an answer goes on to a problem of its own; an evaluation ends it before them.
+    """
 
     text: str
     is_chat: bool = False
+    stop: tuple[str, ...] = ()
 
 
 TEMPLATES: dict[str, Template] = {
@@ -47,6 +51,29 @@ TEMPLATES: dict[str, Template] = {
         ),
         is_chat=True,
     ),
+    # For suites with choices and quantities among them.
+    "exam": Template(
+        text=(
+            "{question}{choices}\n\nThink it through step by step. Write the final answer, and nothing else, inside "
+            "\\boxed{}: the letter alone where there are options, a number with its unit where it has one.\n\n"
+        )
+    ),
+    "exam-chat": Template(
+        text=(
+            "{question}{choices}\n\nThink it through step by step. Write the final answer, and nothing else, inside "
+            "\\boxed{}: the letter alone where there are options, a number with its unit where it has one."
+        ),
+        is_chat=True,
+    ),
+    # For base models: a conversation to be continued. In the manner of Open-Reasoner-Zero, in our words.
+    "conversation": Template(
+        text=(
+            "A person asks a question and an assistant answers it. The assistant first works the question out step by "
+            "step, then writes the final answer inside \\boxed{}; where there are options, that is one letter.\n"
+            "Person: {question}{choices}\nAssistant:"
+        ),
+        stop=("\nPerson:",),
+    ),
     # For base models and very small ones, which copy a form more readily than they follow a request.
     "worked-example": Template(
         text=(
@@ -54,6 +81,7 @@ TEMPLATES: dict[str, Template] = {
             "Solution: 4 * 3 = 12. The answer is \\boxed{12}.\n\n"
             "Problem: {question}{choices}\nSolution:"
         ),
+        stop=("\n\nProblem:",),
     ),
 }
 
@@ -80,11 +108,9 @@ def render(sample: Sample, template: Template) -> Prompt:
     choices = "".join(
         f"\n{letter}) {choice}" for letter, choice in zip(ascii_uppercase, sample.choices or (), strict=False)
     )
-    before, _, after = text.partition("{question}")
-    return Prompt(
-        text=before.replace("{choices}", choices) + sample.question + after.replace("{choices}", choices),
-        is_chat=template.is_chat,
-    )
+    # The parts around the question, so that nothing in the question itself is replaced.
+    parts = [part.replace("{choices}", choices) for part in text.split("{question}")]
+    return Prompt(text=sample.question.join(parts), is_chat=template.is_chat)
 
 
 def demonstrate(samples: Sequence[Sample], template: Template) -> Template:
@@ -92,7 +118,7 @@ def demonstrate(samples: Sequence[Sample], template: Template) -> Template:
     shown = "".join(f"{render(sample, template).text}{worked_answer(sample)}\n\n" for sample in samples)
     if "{question}" in shown or "{choices}" in shown:
         raise PromptError("the sample", "holds {question} or {choices} itself", "write it another way")
-    return Template(text=shown + template.text, is_chat=template.is_chat)
+    return replace(template, text=shown + template.text)
 
 
 def worked_answer(sample: Sample) -> str:

@@ -37,6 +37,7 @@ DECIDING = (
     "evaluation/protocol.py",
     "evaluation/suites.py",
     "evaluation/benchmarks/__init__.py",
+    "evaluation/benchmarks/benchmark.py",
     "evaluation/benchmarks/lab.py",
     "training",
     "engines/local.py",

@@ -143,11 +143,24 @@ class EvaluateSection(Section):
     suite: str = Field("lab", description="suite name or a JSON lines file of samples; join several with +")
     every: int = Field(0, ge=0, description="steps between evaluations; 0 is before and after only")
     demonstrate: bool = Field(False, description="put the samples, worked, before every problem (in-context)")
-    protocol: str = Field("greedy", description="decoding: greedy, or sample-N for N draws at temperature 1")
-    max_tokens: int = Field(96, ge=1, description="tokens a response")
+    protocol: str = Field(
+        "greedy",
+        description="decoding: greedy; sample-N for N draws at temperature 1, sample-8-t0.6-p0.95-k20 for others; "
+        "greedy+aime24=sample-8-t0.6 for one benchmark; suite for what the suite says of each",
+    )
+    max_tokens: int = Field(96, ge=1, description="tokens a response, where protocol = suite does not say another")
+    stop: tuple[str, ...] = Field(
+        (), description="a response ends before the first of these texts; default: those of the template"
+    )
     limit: int | None = Field(None, ge=1, description="problems a benchmark, drawn with a fixed seed")
     data: str | None = Field(None, description="directory with the benchmark files")
     batch_size: int = Field(128, ge=1, description="responses decoded together")
+
+    @model_serializer(mode="wrap")
+    def _without_empty_stop(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A recipe without stop texts reads, and is hashed, as before there were any."""
+        table: dict[str, Any] = serialize(self)
+        return table if self.stop else {key: value for key, value in table.items() if key != "stop"}
 
 
 class EngineSection(Section):

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from polymath.errors import RecipeError, RunFolderError, SampleError
-from polymath.evaluation.evaluate import aside, evaluate, headline, summarize, to_row
+from polymath.evaluation.evaluate import aside, evaluate, headline, to_row
 from polymath.evaluation.protocol import read_protocol
 from polymath.evaluation.record import record_evaluation
 from polymath.evaluation.suites import Suite, load_suite
+from polymath.evaluation.summary import summarize
 from polymath.prompts import TEMPLATES
 from polymath.runs import read_lines
 from polymath.testing import ScriptedPolicy
@@ -52,6 +53,15 @@ def test_strict_and_lenient_are_counted_apart_and_disciplines_weigh_the_same():
     assert summary["low"] <= summary["mean"] <= summary["high"]
     assert summary["boxed_frac"] == 0.75
     assert summary["ways"]["worked"] == 0.25
+
+
+def test_what_a_benchmark_holds_twice_is_asked_and_counted_once():
+    """With the seed of the problem its draws would be the same, and count as new ones."""
+    suite = Suite(name="mine", benchmarks={"mine": (*PROBLEMS, PROBLEMS[1])})
+    policy = ScriptedPolicy(SCRIPT)
+    rows = [to_row(one) for one in evaluate(policy, suite, read_protocol("sample-2", 8), TEMPLATE)]
+    assert [row["id"] for row in rows] == [sample.id for sample in PROBLEMS for _ in range(2)]
+    assert summarize(rows)["num_draws"] == 2
 
 
 def test_several_draws_are_averaged_by_problem():

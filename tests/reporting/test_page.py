@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +84,14 @@ def test_names_are_escaped_too(build: Build) -> None:
 
 def test_the_same_folder_gives_the_same_bytes(finished_run: RunFolder, page: str) -> None:
     assert render_report(read_report(finished_run)) == page
+
+
+def test_another_process_writes_the_same_bytes(finished_run: RunFolder, page: str) -> None:
+    """Sets are walked in another order in every process."""
+    for seed in ("1", "2"):
+        call = [sys.executable, "-m", "polymath", "report", str(finished_run.path)]
+        subprocess.run(call, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, stdout=subprocess.DEVNULL)
+        assert finished_run.report_path.read_text(encoding="utf-8") == page
 
 
 def test_the_report_lies_beside_its_data_and_leaves_no_temporary_file(build: Build) -> None:
@@ -175,3 +186,15 @@ def test_many_arms_are_told_in_few_sentences(build: Build) -> None:
     names = ", ".join(f"“{name}”" for name in many)
     assert f"The trained model is ahead of the arms {names}." in page
     assert "is ahead of the arm “arm0” by" not in page
+
+
+def test_an_evaluation_that_was_made_otherwise_is_left_out_and_named(build: Build) -> None:
+    """Somebody evaluated a checkpoint into the run with another dtype; it must not become a point of the curve."""
+    run = build()
+    for step, dtype in {0: "float32", 20: "bfloat16", 60: "float32"}.items():
+        path = run.evaluation_paths(step, "lab", "greedy")[1]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "dtype": dtype}))
+    data = read_report(run)
+    assert data.unlike == {20: "dtype"}
+    assert [one.step for one in data.evaluations] == [0, 40, 60]
+    assert any("step 20 has another dtype" in gap for gap in data.gaps)

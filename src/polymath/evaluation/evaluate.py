@@ -1,27 +1,42 @@
 """The one evaluate function: training's curve, `polymath evaluate` and before/after all call it.
 
-Policy, suite and protocol in; one Response per draw out, judged strictly and leniently.
+Policy, suite and protocol in; one Response per draw out, judged strictly and leniently. Problems are asked in
+batches whose members depend on the suite and the batch size only, so that an evaluation that was killed and
+resumed at a batch ends with the same greedy answers as one that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from polymath.evaluation.benchmarks import APART
-from polymath.evaluation.protocol import Protocol
-from polymath.evaluation.statistics import bootstrap_discipline_mean, standard_error
+from polymath.evaluation.protocol import Decoding, Protocol
 from polymath.evaluation.suites import Suite
 from polymath.judge import judge
-from polymath.prompts import Template, render
-from polymath.rollouts.policy import Policy
+from polymath.prompts import Prompt, Template, render
+from polymath.rollouts.policy import Policy, StreamingPolicy
 from polymath.seeds import child_seed
 from polymath.types import Completion, Response, Sample
-from polymath.ways import WAYS, ways_of
+from polymath.ways import ways_of
 
-BOOTSTRAP_SEED = 0
+# A streaming policy gives a finished row's place to the next problem. It gets this many batches at once: more keep
+# the rows full for longer, and a kill loses more.
+STREAMED_BATCHES = 4
+
+Answers = Mapping[int, Sequence[Completion]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One problem as it is asked: its place in the suite, its prompt, its decoding."""
+
+    place: int
+    benchmark: str
+    sample: Sample
+    prompt: Prompt
+    decoding: Decoding
 
 
 def evaluate(
@@ -32,34 +47,107 @@ def evaluate(
     *,
     seed: int = 0,
     batch_size: int = 128,
-    on_batch: Callable[[int, int], None] = lambda responses, tokens: None,
+    answered: Answers | None = None,
+    on_answered: Callable[[Answers], None] = lambda answers: None,
+    on_tokens: Callable[[int, int], None] = lambda responses, tokens: None,
 ) -> list[Response]:
-    """Every problem of the suite answered `protocol.num_draws` times, in suite order.
+    """Every problem of the suite answered as often as the protocol says, in suite order.
 
-    `on_batch` hears the number of responses and tokens of each finished batch.
+    `batch_size` counts responses decoded together. `answered` are problems, by their place in the suite, that need
+    not be asked again. `on_answered` gets answers that may be kept, by place, `on_tokens` the number of responses and
+    tokens that are new. A prompt that leaves no room for its answer is not asked: its completion is "overlong".
     """
-    problems = [(name, sample) for name, samples in suite.benchmarks.items() for sample in samples]
-    prompts = [render(sample, template) for _, sample in problems]
-    # Similar lengths together: a batch is padded to its longest prompt.
-    order = sorted(range(len(problems)), key=lambda place: (len(prompts[place].text), place))
-    per_batch = max(1, batch_size // protocol.num_draws)
-    found: dict[int, list[Completion]] = {}
-    for start in range(0, len(order), per_batch):
-        places = order[start : start + per_batch]
-        completions = policy.sample(
-            [prompts[place] for place in places],
-            protocol.num_draws,
-            protocol.sampling,
-            child_seed(seed, "evaluate", suite.name, start),
-        )
-        found.update(zip(places, completions, strict=True))
-        said = [completion for draws in completions for completion in draws]
-        on_batch(len(said), sum(len(completion.token_ids or ()) for completion in said))
+    tasks = list_tasks(suite, protocol, template)
+    found = {**(answered or {}), **_overlong(policy, tasks)}
+
+    def keep(answers: Answers) -> None:
+        found.update(answers)
+        on_answered(answers)
+
+    rows_a_batch = batch_size * (STREAMED_BATCHES if isinstance(policy, StreamingPolicy) else 1)
+    for batch in _batches(tasks, rows_a_batch):
+        waiting = [task for task in batch if task.place not in found]
+        if waiting:
+            _ask(policy, waiting, seed=seed, batch_size=batch_size, on_tokens=on_tokens, on_answered=keep)
     return [
-        judge_response(name, sample, draw, completion)
-        for place, (name, sample) in enumerate(problems)
-        for draw, completion in enumerate(found[place])
+        judge_response(task.benchmark, task.sample, draw, completion)
+        for task in tasks
+        for draw, completion in enumerate(found[task.place])
     ]
+
+
+def list_tasks(suite: Suite, protocol: Protocol, template: Template) -> list[Task]:
+    """All problems of the suite as they are asked, in suite order.
+
+    What a benchmark holds twice is asked once: with the seed of the problem its draws would be the same.
+    """
+    named = {(name, sample.id): sample for name, samples in suite.benchmarks.items() for sample in samples}
+    return [
+        Task(place=place, benchmark=name, sample=sample, prompt=render(sample, template), decoding=protocol.of(name))
+        for place, ((name, _), sample) in enumerate(named.items())
+    ]
+
+
+def check_room(policy: Policy, suite: Suite, protocol: Protocol, template: Template) -> None:
+    """Raise PromptError where no problem of the suite leaves room for an answer. Single ones are counted instead."""
+    _overlong(policy, list_tasks(suite, protocol, template))
+
+
+def _overlong(policy: Policy, tasks: Sequence[Task]) -> dict[int, list[Completion]]:
+    """Problems that the policy cannot be asked; raises PromptError where these are all."""
+    if not isinstance(policy, StreamingPolicy):
+        return {}
+    never = Completion(text="", finish="overlong", token_ids=())
+    found = {
+        task.place: [never] * task.decoding.num_draws
+        for task in tasks
+        if not policy.fits(task.prompt, task.decoding.sampling.max_tokens)
+    }
+    if len(found) == len(tasks):
+        for task in tasks:
+            policy.check_fit([task.prompt], task.decoding.sampling.max_tokens)
+    return found
+
+
+def _batches(tasks: Sequence[Task], num_rows: int) -> Iterator[list[Task]]:
+    """Tasks of one decoding and of similar lengths, about `num_rows` responses at once."""
+    for decoding in dict.fromkeys(task.decoding for task in tasks):
+        # Similar lengths together: a batch is padded to its longest prompt.
+        alike = sorted(
+            (task for task in tasks if task.decoding == decoding), key=lambda task: (len(task.prompt.text), task.place)
+        )
+        per_batch = max(1, num_rows // decoding.num_draws)
+        for start in range(0, len(alike), per_batch):
+            yield alike[start : start + per_batch]
+
+
+def _ask(
+    policy: Policy,
+    tasks: Sequence[Task],
+    *,
+    seed: int,
+    batch_size: int,
+    on_tokens: Callable[[int, int], None],
+    on_answered: Callable[[Answers], None],
+) -> None:
+    decoding, prompts = tasks[0].decoding, [task.prompt for task in tasks]
+    if isinstance(policy, StreamingPolicy):
+        policy.answer(
+            prompts,
+            decoding.num_draws,
+            decoding.sampling,
+            # A seed for every problem: its draws are the same whatever else is in the batch.
+            [child_seed(seed, "evaluate", task.benchmark, task.sample.id) for task in tasks],
+            batch_size=batch_size,
+            on_tokens=on_tokens,
+            on_answered=lambda answers: on_answered({tasks[row].place: draws for row, draws in answers.items()}),
+        )
+        return
+    named = child_seed(seed, "evaluate", tasks[0].benchmark, tasks[0].place)
+    found = policy.sample(prompts, decoding.num_draws, decoding.sampling, named)
+    said = [completion for draws in found for completion in draws]
+    on_tokens(len(said), sum(completion.length for completion in said))
+    on_answered({task.place: draws for task, draws in zip(tasks, found, strict=True)})
 
 
 def judge_response(benchmark: str, sample: Sample, draw: int, completion: Completion) -> Response:
@@ -89,29 +177,21 @@ def to_row(response: Response) -> dict[str, Any]:
         "choices": list(sample.choices) if sample.choices else None,
         "answer": sample.answer,
         "answer_type": sample.answer_type,
+        **_judged_by(sample),
         "draw": response.draw,
         "response": completion.text,
         "finish": completion.finish,
-        "num_tokens": len(completion.token_ids or ()),
+        "num_tokens": completion.length,
         "strict": vars(response.strict),
         "lenient": vars(response.lenient),
         "ways": sorted(response.ways),
     }
 
 
-def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Accuracies, rates and intervals of one evaluation's rows.
-
-    `mean` is the unweighted mean over disciplines. Undecided counts as wrong here and is shown as a rate, and
-    `mean_upper` is the mean if every undecided answer were right: the truth lies between them.
-    Intervals are 95% stratified bootstraps over problems: they cover the choice of problems only. Benchmarks
-    that stand apart are under `apart` and in nothing else.
-    """
-    apart = {
-        name: _by([name] * len(draws), _scores(draws))[name]
-        for name, draws in _problems_of_benchmarks(aside(rows)).items()
-    }
-    return {**_summarize_headline(headline(rows)), "apart": apart}
+def _judged_by(sample: Sample) -> dict[str, Any]:
+    """What else decides a verdict, where the sample says something of it: a row can be judged again."""
+    names = {"unit", "missing_unit", "aliases", "tolerance"}
+    return sample.model_dump(mode="json", include=names, exclude_defaults=True)
 
 
 def headline(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,79 +203,3 @@ def aside(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The other rows."""
     rest = [row for row in rows if row["benchmark"] in APART]
     return rest if len(rest) < len(rows) else []
-
-
-def _summarize_headline(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    problems: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        problems.setdefault((row["benchmark"], row["id"]), []).append(row)
-    draws = list(problems.values())
-    disciplines = [group[0]["discipline"] for group in draws]
-    benchmarks = [group[0]["benchmark"] for group in draws]
-    scores = _scores(draws)
-    strict, lenient = (
-        bootstrap_discipline_mean(scores[mode], disciplines, seed=BOOTSTRAP_SEED) for mode in ("strict", "lenient")
-    )
-    upper, lenient_upper = (
-        bootstrap_discipline_mean(possible, disciplines, seed=BOOTSTRAP_SEED).mean for possible in _possible(draws)
-    )
-    return {
-        "num_problems": len(draws),
-        "num_draws": len(draws[0]),
-        "mean": strict.mean,
-        "low": strict.low,
-        "high": strict.high,
-        "lenient_mean": lenient.mean,
-        "lenient_low": lenient.low,
-        "lenient_high": lenient.high,
-        "mean_upper": upper,
-        "lenient_mean_upper": lenient_upper,
-        "boxed_frac": _share(rows, lambda row: "boxed" in row["ways"]),
-        "truncated_frac": _share(rows, lambda row: row["finish"] == "length"),
-        "undecided_frac": _share(rows, lambda row: row["strict"]["outcome"] == "undecided"),
-        "mean_tokens": sum(row["num_tokens"] for row in rows) / len(rows),
-        "ways": {way: _share(rows, lambda row, way=way: way in row["ways"]) for way in WAYS},  # type: ignore[misc]
-        "disciplines": _by(disciplines, scores),
-        "benchmarks": _by(benchmarks, scores),
-    }
-
-
-def _problems_of_benchmarks(rows: Sequence[dict[str, Any]]) -> dict[str, list[list[dict[str, Any]]]]:
-    """Benchmark to the draws of each of its problems."""
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for row in rows:
-        found.setdefault(row["benchmark"], {}).setdefault(row["id"], []).append(row)
-    return {name: list(problems.values()) for name, problems in found.items()}
-
-
-def _scores(draws: Sequence[Sequence[dict[str, Any]]]) -> dict[str, np.ndarray]:
-    return {mode: np.array([_mean_right(group, mode) for group in draws]) for mode in ("strict", "lenient")}
-
-
-def _possible(draws: Sequence[Sequence[dict[str, Any]]]) -> list[np.ndarray]:
-    """Strict and lenient scores if every undecided answer were right."""
-    return [
-        np.array([_share(group, lambda row: row[mode]["outcome"] != "wrong") for group in draws])  # noqa: B023
-        for mode in ("strict", "lenient")
-    ]
-
-
-def _mean_right(rows: Sequence[dict[str, Any]], mode: str) -> float:
-    return _share(rows, lambda row: bool(row[mode]["outcome"] == "right"))
-
-
-def _share(rows: Sequence[dict[str, Any]], claim: Callable[[dict[str, Any]], bool]) -> float:
-    return sum(claim(row) for row in rows) / len(rows)
-
-
-def _by(labels: Sequence[str], scores: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
-    for label in dict.fromkeys(labels):
-        chosen = np.array([other == label for other in labels])
-        found[label] = {
-            "accuracy": float(scores["strict"][chosen].mean()),
-            "lenient_accuracy": float(scores["lenient"][chosen].mean()),
-            "se": standard_error(scores["strict"][chosen]),
-            "n": int(chosen.sum()),
-        }
-    return found

@@ -147,7 +147,8 @@ def draw_ways_over_steps(rows: Sequence[Mapping[str, object]], *, width: int) ->
 
 def draw_ways_tested(before: Evaluation, after: Evaluation, *, width: int) -> Figure:
     """The share of test responses that answer in each way, before and after."""
-    names = sorted({*before.ways, *after.ways}, key=lambda name: -after.ways.get(name, 0.0))
+    # Ties by name: the order of a set is another one in every process.
+    names = sorted({*before.ways, *after.ways}, key=lambda name: (-after.ways.get(name, 0.0), name))
     figure, axes = canvas(width, max(230, 36 + 26 * len(names)), left=84, right=22, top=10, bottom=26)
     for place, name in enumerate(names):
         first, second = before.ways.get(name, 0.0), after.ways.get(name, 0.0)

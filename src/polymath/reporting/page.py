@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from polymath.reporting import figures, study_figures, wording
+from polymath.reporting.answers import behaviours_section, draws_section
+from polymath.reporting.beside import beside_section
+from polymath.reporting.checkpoints import saturation_of, saturation_section
 from polymath.reporting.compare import Difference, Reading
 from polymath.reporting.examples import pick_examples, pick_rollouts
 from polymath.reporting.read import ReportData, read_report
 from polymath.reporting.recorded import Record, Table, list_tables, parse_record, read_records
 from polymath.reporting.recording import across_seeds
+from polymath.reporting.sections import Section, form_section, matrix_section, subjects_section
 from polymath.runs import RunFolder, write_text
 
 WIDE_PX, NARROW_PX, HALF_PX = 944, 384, 456
@@ -68,6 +72,14 @@ class Study:
     tables: list[Table]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A section as it stands in the page."""
+
+    section: Section
+    figures: list[tuple[str, Drawing]]
+
+
 def write_report(run: RunFolder) -> Path:
     """Write the report of this run beside its data and say where it is."""
     write_text(run.report_path, render_report(read_report(run)))
@@ -83,6 +95,17 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    saturated = saturation_of(data)
+    saturation_step = saturated[0].held if saturated else None
+    sections = [
+        subjects_section(data),
+        form_section(data),
+        draws_section(data),
+        matrix_section(data),
+        beside_section(data),
+        saturation_section(data, saturated),
+        behaviours_section(data),
+    ]
     environment.filters |= {
         "percent": wording.percent,
         "points": wording.points,
@@ -102,7 +125,9 @@ def render_report(data: ReportData) -> str:
             arms_figure=draw_arms(data),
             over_seeds=draw_over_seeds(data.run),
             studies=[draw_study(record) for record in read_records(data.run.path / "recorded")],
-            panels=draw_panels(data),
+            panels=draw_panels(data, saturation_step),
+            saturation_step=saturation_step,
+            sections=draw_sections(sections),
             ways=draw_ways(data),
             transitions=tell_transitions(data.difference),
             examples=pick_examples(data.before.rows, data.after.rows) if data.before and data.after else [],
@@ -126,7 +151,8 @@ def list_facts(data: ReportData) -> str:
     if data.before:
         count, draws = data.before.num_problems, data.before.num_draws
         facts.append(f"{count:,} problems in {len(data.before.disciplines)} disciplines")
-        facts += [f"{draws} draws each"] if draws > 1 else []
+        is_equal = all(score.get("num_draws", draws) == draws for score in data.before.benchmarks.values())
+        facts += [f"{'' if is_equal else 'up to '}{draws} draws each"] if draws > 1 else []
     return " · ".join(facts)
 
 
@@ -204,14 +230,28 @@ def draw_study(record: Record, prefix: str = "recorded") -> Study:
     return Study(record=record, figures=drawn, tables=list_tables(record))
 
 
-def draw_panels(data: ReportData) -> list[Panel]:
-    """The small multiples over training steps."""
+def draw_sections(sections: Iterable[Section | None]) -> dict[str, Shown]:
+    """The sections that apply, by name, with their figures, two side by side."""
+    return {
+        section.name: Shown(
+            section=section,
+            figures=[
+                (figure.caption, _drawing(figure.draw(HALF_PX), f"{section.name}-{figure.name}", figure.alt))
+                for figure in section.figures
+            ],
+        )
+        for section in filter(None, sections)
+    }
+
+
+def draw_panels(data: ReportData, saturation_step: int | None = None) -> list[Panel]:
+    """The small multiples over training steps; test accuracy and reward with a mark at the saturation step."""
     panels = []
     if len(data.evaluations) > 2:
         first, last = data.evaluations[0].strict.mean, data.evaluations[-1].strict.mean
         alt = f"Test accuracy over training steps: strict from {wording.percent(first)} to {wording.percent(last)}."
         keys = [(figures.AFTER, "strict"), (figures.LENIENT, "lenient")]
-        drawing = _drawing(figures.draw_accuracy(data.evaluations), "accuracy", alt)
+        drawing = _drawing(_mark(figures.draw_accuracy(data.evaluations), saturation_step), "accuracy", alt)
         panels.append(Panel(title="Test accuracy", note="", keys=keys, drawing=drawing))
     for title, wished in PANELS.items():
         found = {key: label for key, label in wished.items() if figures.series(data.metrics, key)[1]}
@@ -220,8 +260,9 @@ def draw_panels(data: ReportData) -> list[Panel]:
         values = figures.series(data.metrics, next(iter(found)))[1]
         ends = f"{wording.number(values[0])} → {wording.number(values[-1])}"
         keys = list(zip(figures.SERIES, found.values(), strict=False)) if len(found) > 1 else []
+        drawn = figures.draw_metric(data.metrics, found)
         drawing = _drawing(
-            figures.draw_metric(data.metrics, found),
+            _mark(drawn, saturation_step if "reward" in found else None),
             "metric-" + next(iter(found)).replace("/", "-"),
             f"{title} over training steps, from first to last: {ends}.",
         )
@@ -305,6 +346,13 @@ def recipe_lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 def _listed(table: object) -> str | None:
     return ", ".join(f"{key} {value}" for key, value in table.items()) if isinstance(table, Mapping) else None
+
+
+def _mark(figure: Figure, step: int | None) -> Figure:
+    """The same panel with a dashed line at this training step."""
+    if step is not None:
+        figure.axes[0].axvline(step, color=figures.INK, lw=1.2, ls=(0, (3, 2)), zorder=1)
+    return figure
 
 
 def _drawing(figure: Figure, name: str, alt: str, shape: str = "") -> Drawing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from polymath.evaluation.record import find_difference
 from polymath.evaluation.statistics import Interval
 from polymath.recipe import Recipe
 from polymath.reporting.compare import Difference, Row, compare
@@ -30,7 +31,11 @@ class Evaluation:
     """What one model, the policy after `step` steps, scored on the suite. `rows` are its responses.
 
     `strict_upper` and `lenient_upper` are the means if every undecided answer were right. `apart` are benchmarks
-    that are a row of their own and in no mean.
+    that are a row of their own and in no mean. `benchmarks` are the summary's scores and rates, `curves` its pass@k and
+    maj@k where problems were answered more than once, `decoding` how answers were drawn, with "" for benchmarks that
+    it does not name. `missing` is benchmark to reason, `set_aside` benchmark to the rows that could not be asked,
+    `notes` benchmark to what else differs from its published form.
+    What an old run does not have is empty.
     """
 
     step: int
@@ -48,13 +53,20 @@ class Evaluation:
     disciplines: dict[str, DisciplineScore]
     apart: dict[str, DisciplineScore]
     rows: tuple[Row, ...]
+    benchmarks: dict[str, dict[str, Any]]
+    curves: dict[str, Any]
+    decoding: dict[str, dict[str, Any]]
+    missing: dict[str, str]
+    set_aside: dict[str, list[str]]
+    notes: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """The same run with something changed. `margin` is the trained model minus this arm."""
+    """The same run with something changed. `margin` is the trained model minus this arm, `samples` what it has."""
 
     name: str
+    samples: tuple[Sample, ...]
     changes: dict[str, Any]
     status: str
     after: Evaluation | None
@@ -78,6 +90,7 @@ class ReportData:
     early: tuple[int, tuple[Row, ...]] | None
     late: tuple[int, tuple[Row, ...]] | None
     arms: tuple[Arm, ...]
+    unlike: dict[int, str]
 
     @property
     def sample_name(self) -> str:
@@ -94,7 +107,10 @@ class ReportData:
 
     @property
     def gaps(self) -> list[str]:
-        """What this run has not reached, in sentences."""
+        """What this run has not reached and what its test lacks, in sentences."""
+        return self._unreached() + self._untested()
+
+    def _unreached(self) -> list[str]:
         if self.recipe.train.num_steps == 0:
             return ["Nothing is trained here: the base model answers behind worked demonstrations of the sample."]
         if self.is_complete:
@@ -111,11 +127,31 @@ class ReportData:
             gaps.append("No training step has been recorded.")
         return gaps
 
+    def _untested(self) -> list[str]:
+        missing: dict[str, str] = {}
+        set_aside: dict[str, list[str]] = {}
+        notes: dict[str, str] = {}
+        gaps: list[str] = []
+        for one in filter(None, (self.before, self.after)):
+            missing |= one.missing
+            set_aside |= {name: reasons for name, reasons in one.set_aside.items() if reasons}
+            notes |= one.notes
+        for step, name in self.unlike.items():
+            gaps.append(f"The evaluation of step {step} has another {name} than the others, and is left out.")
+        gaps += [
+            f"Missing from the test, and in no mean: {name} ({reason.rstrip('.')})." for name, reason in missing.items()
+        ]
+        for name, reasons in set_aside.items():
+            count = f"{len(reasons):,} problems were" if len(reasons) > 1 else "one problem was"
+            first = "the first" if len(reasons) > 1 else "the reason"
+            gaps.append(f"Of {name} {count} set aside and not asked; {first}: {reasons[0].rstrip('.')}.")
+        return gaps + [f"Of {name}: {note.rstrip('.')}." for name, note in notes.items()]
+
 
 def read_report(run: RunFolder) -> ReportData:
     """Read one run and its arms. Raises RunFolderError where there is no run."""
     recipe = run.read_recipe()
-    evaluations = read_evaluations(run, recipe)
+    evaluations, unlike = read_evaluations(run, recipe)
     before = next((evaluation for evaluation in evaluations if evaluation.step == 0), None)
     after = read_after(evaluations, recipe)
     if recipe.train.num_steps == 0:
@@ -126,7 +162,7 @@ def read_report(run: RunFolder) -> ReportData:
         run=run,
         info=run.read_info(),
         recipe=recipe,
-        samples=tuple(run.read_samples()) if (run.path / "samples.jsonl").exists() else (),
+        samples=read_samples(run),
         before=before,
         after=after,
         difference=compare(before.rows, after.rows) if before and after else None,
@@ -135,18 +171,30 @@ def read_report(run: RunFolder) -> ReportData:
         early=(spoken[0], tuple(run.read_rollouts(spoken[0]))) if spoken else None,
         late=(spoken[-1], tuple(run.read_rollouts(spoken[-1]))) if len(spoken) > 1 else None,
         arms=tuple(read_arm(run.arm(name), name, recipe.arms[name], before, after) for name in run.arm_names()),
+        unlike=unlike,
     )
 
 
-def read_evaluations(run: RunFolder, recipe: Recipe) -> list[Evaluation]:
-    """All finished evaluations of the recipe's suite and protocol, in the order of steps."""
+def read_samples(run: RunFolder) -> tuple[Sample, ...]:
+    """What the run trains on, as far as it has begun."""
+    return tuple(run.read_samples()) if (run.path / "samples.jsonl").exists() else ()
+
+
+def read_evaluations(run: RunFolder, recipe: Recipe) -> tuple[list[Evaluation], dict[int, str]]:
+    """Finished evaluations of the recipe's suite and protocol, in the order of steps, that can be compared.
+
+    One that was made with another prompt, limit or dtype than the first can lie among them: those are left out, and the
+    second part is step to what differs.
+    """
     suite, protocol = recipe.evaluate.suite, recipe.evaluate.protocol
-    return [read_evaluation(run, step, suite, protocol) for step in run.evaluated_steps(suite, protocol)]
+    found = {step: run.read_evaluation(step, suite, protocol) for step in run.evaluated_steps(suite, protocol)}
+    first = next(iter(found.values()), ([], {}))[1]
+    unlike = {step: name for step, (_, told) in found.items() if (name := find_difference(first, told)) is not None}
+    return [read_evaluation(step, *found[step]) for step in found if step not in unlike], unlike
 
 
-def read_evaluation(run: RunFolder, step: int, suite: str, protocol: str) -> Evaluation:
+def read_evaluation(step: int, rows: list[Row], summary: dict[str, Any]) -> Evaluation:
     """One finished evaluation."""
-    rows, summary = run.read_evaluation(step, suite, protocol)
     return Evaluation(
         step=step,
         strict=Interval(mean=summary["mean"], low=summary["low"], high=summary["high"]),
@@ -163,6 +211,12 @@ def read_evaluation(run: RunFolder, step: int, suite: str, protocol: str) -> Eva
         disciplines=_read_scores(summary["disciplines"]),
         apart=_read_scores(summary.get("apart", {})),
         rows=tuple(rows),
+        benchmarks=dict(summary.get("benchmarks") or {}),
+        curves=dict(summary.get("curves") or {}),
+        decoding=dict(summary.get("decoding") or {}),
+        missing=dict(summary.get("missing") or {}),
+        set_aside=dict(summary.get("set_aside") or {}),
+        notes=dict(summary.get("notes") or {}),
     )
 
 
@@ -191,9 +245,10 @@ def read_arm(
 ) -> Arm:
     """One arm against the base model, which it shares with the main run, and against the trained model."""
     recipe = run.read_recipe()
-    after = read_after(read_evaluations(run, recipe), recipe)
+    after = read_after(read_evaluations(run, recipe)[0], recipe)
     return Arm(
         name=name,
+        samples=read_samples(run),
         changes=changes,
         status=str(run.read_info().get("status", "unknown")),
         after=after,
