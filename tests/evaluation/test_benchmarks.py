@@ -308,7 +308,7 @@ HOLES = [
     ("gsm8k", {"question": "1+1?", "answer": "2"}, "gsm8k_test.jsonl:2: the answer has no ####"),
     ("minerva", {"problem": "1+1?", "solution": "2"}, "minerva_math.jsonl:2: has neither an answer nor"),
     ("mmlu-pro", {**PRO, "category": "lore"}, "mmlu_pro.jsonl:2: category is 'lore'"),
-    ("mmlu-pro", {**PRO, "options": 3}, "mmlu_pro.jsonl:2: TypeError"),
+    ("mmlu-pro", {**PRO, "options": 3}, "mmlu_pro.jsonl:2: options is no list"),
     ("scibench", {"problem_text": "?", "answer_number": "1", "source": "lore"}, "scibench.jsonl:2: source is 'lore'"),
     ("theoremqa", {"Question": "?", "Answer": "1", "Answer_type": "lore"}, "theoremqa.jsonl:2: Answer_type is 'lore'"),
 ]
@@ -319,6 +319,7 @@ WHOLE = {
     "mmlu-pro": PRO,
     "scibench": {"problem_text": "?", "answer_number": "1", "source": "fund"},
     "theoremqa": {"Question": "?", "Answer": "1", "Answer_type": "integer"},
+    "mmlu-stem": {"question": "?", "choices": ["a", "b"], "answer": 0, "subject": "astronomy"},
 }
 
 
@@ -339,15 +340,35 @@ def test_a_hole_in_a_published_file_is_told_with_its_line(tmp_path, name, row, m
         ("gsm8k", {"question": "1+1?", "answer": "#### two"}, "the answer 'two' is no number"),
     ],
 )
-def test_a_gold_that_cannot_be_judged_is_set_aside_and_counted(tmp_path, name, row, reason):
+def test_a_gold_that_cannot_be_judged_is_told_with_its_line(tmp_path, name, row, reason):
     path = tmp_path / f"{BENCHMARKS[name].file}.jsonl"
-    write_rows(path, [row, WHOLE[name]])
-    found = load_benchmark(BENCHMARKS[name], tmp_path)
-    assert len(found.samples) == 1
-    assert [line.startswith(f"{path}:1: {reason}") for line in found.set_aside] == [True], found.set_aside
-    write_rows(path, [row])
-    with pytest.raises(SampleError, match="no row can be asked"):
+    write_rows(path, [WHOLE[name], row])
+    with pytest.raises(SampleError) as caught:
         load_benchmark(BENCHMARKS[name], tmp_path)
+    assert str(caught.value).startswith(f"{path}:2: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("mmlu-pro", {"options": list("abcdefghijk"), "answer": "K", "answer_index": 10}, "has 11 options"),
+        ("mmlu-pro", {"options": "['a', 'b']"}, "options is no list"),
+        ("mmlu-pro", {"answer_index": 1}, "answer is 'A' and answer_index 1"),
+        ("mmlu-stem", {"choices": ["a"]}, "has 1 options, and mmlu-stem has 2 to 10"),
+    ],
+)
+def test_options_beyond_j_or_one_alone_are_told_with_their_line(tmp_path, name, change, reason):
+    path = tmp_path / f"{BENCHMARKS[name].file}.jsonl"
+    write_rows(path, [WHOLE[name], {**WHOLE[name], **change}])
+    with pytest.raises(SampleError) as caught:
+        load_benchmark(BENCHMARKS[name], tmp_path)
+    assert str(caught.value).startswith(f"{path}:2: {reason}")
+
+
+@needs_data
+def test_the_published_rows_of_one_option_are_asked():
+    choices = [len(sample.choices) for sample in load_benchmark(BENCHMARKS["mmlu-pro"], DATA).samples]
+    assert (min(choices), choices.count(1), max(choices)) == (1, 5, 10)
 
 
 def test_a_missing_file_names_it_and_both_ways_out(tmp_path):

@@ -135,11 +135,12 @@ def test_a_file_with_holes_is_an_error_in_a_suite_of_several_too(tmp_path):
 
 
 def test_what_was_set_aside_and_what_differs_reach_the_suite(tmp_path):
-    rows = [{"question": "1+1?", "answer": "#### 2"}, {"question": "1+2?", "answer": "#### three"}]
-    write_rows(tmp_path / "gsm8k_test.jsonl", rows)
-    suite = load_suite("gsm8k", data=str(tmp_path))
-    assert len(suite.set_aside["gsm8k"]) == 1
-    assert suite.notes == {"gsm8k": "2 rows here, 1,319 published"}
+    row = {"Question": "1+1?", "Answer": "2", "Answer_type": "integer"}
+    write_rows(tmp_path / "theoremqa.jsonl", [row, {**row, "Picture": "a.png"}, row])
+    suite = load_suite("theoremqa", data=str(tmp_path))
+    assert len(suite.set_aside["theoremqa"]) == 1
+    repeats = "1 of its rows repeat another and are asked once"
+    assert suite.notes == {"theoremqa": f"3 rows here, 800 published; {repeats}"}
 
 
 @pytest.mark.parametrize(
