@@ -42,7 +42,7 @@ class ModelSection(Section):
 class SampleSection(Section):
     use: str | None = Field(None, description="name in the library, or a JSON(L) file")
     pool: str | None = Field(
-        None, description="JSON lines to train on as a pool; lab:1400 is that many random problems of the lab"
+        None, description="pool to train on, as for polymath select; lab:1400 is that many random problems of the lab"
     )
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from polymath.errors import SampleError
 from polymath.evaluation.benchmarks import APART, BENCHMARKS, lab, load_benchmark, mmlu_pro, supergpqa
-from polymath.evaluation.rows import MissingBenchmark
 from polymath.judge import judge
 from polymath.lab.card import read_card
 from polymath.lab.world import HELD_OUT, generate_held_out
+from polymath.samples.rows import MissingData
 from tests.conftest import ENVIRONMENT, ROOT
 
 DATA = ROOT.parent / "shared" / "data"
@@ -329,7 +329,7 @@ def test_a_hole_in_a_published_file_is_told_with_its_line(tmp_path, name, row, m
     with pytest.raises(SampleError) as caught:
         load_benchmark(BENCHMARKS[name], tmp_path)
     assert message in str(caught.value)
-    assert not isinstance(caught.value, MissingBenchmark)
+    assert not isinstance(caught.value, MissingData)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_the_published_rows_of_one_option_are_asked():
 
 
 def test_a_missing_file_names_it_and_both_ways_out(tmp_path):
-    with pytest.raises(MissingBenchmark) as caught:
+    with pytest.raises(MissingData) as caught:
         load_benchmark(BENCHMARKS["supergpqa"], tmp_path)
     assert "has no supergpqa.jsonl" in str(caught.value)
     assert "leave --data out to load m-a-p/SuperGPQA from the hub" in str(caught.value)

@@ -9,9 +9,9 @@ import pytest
 
 from polymath.disciplines import PAPER_SUBJECTS
 from polymath.errors import SampleError
-from polymath.evaluation.rows import MissingBenchmark
 from polymath.evaluation.suites import SUITES, load_suite
 from polymath.judge import judge
+from polymath.samples.rows import MissingData
 from tests.evaluation.test_benchmarks import DATA, gpqa_rows, needs_data, supergpqa_rows, write_rows
 
 # arXiv 2601.03111, Table 13, with biology as 19 + 100; the paper has 118 after a filter on the trained models' runs.
@@ -120,9 +120,9 @@ def test_a_set_that_is_not_here_is_named_and_the_others_go_on():
 
 
 def test_a_missing_benchmark_alone_or_all_of_them_are_an_error(tmp_path):
-    with pytest.raises(MissingBenchmark, match="has no gsm8k_test"):
+    with pytest.raises(MissingData, match="has no gsm8k_test"):
         load_suite("gsm8k", data=str(tmp_path))
-    with pytest.raises(MissingBenchmark, match=r"none of math500, .* can be had .*--data DIR"):
+    with pytest.raises(MissingData, match=r"none of math500, .* can be had .*--data DIR"):
         load_suite("polymath", data=str(tmp_path))
     suite = load_suite("gsm8k+clean-arithmetic", data=str(tmp_path))
     assert (list(suite.benchmarks), list(suite.missing)) == (["clean-arithmetic"], ["gsm8k"])

@@ -28,8 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from polymath.disciplines import discipline_of
 from polymath.errors import SampleError
 from polymath.evaluation.benchmarks import Loaded
-from polymath.evaluation.rows import MissingBenchmark, Row, pick, read_file_rows, read_hub_rows
 from polymath.judge.reference import check_reference
+from polymath.samples.rows import MissingData, Row, pick, read_file_rows, read_hub_rows
 from polymath.types import AnswerType, MissingUnit, Sample, Tolerance
 
 MAX_CHOICES = 10  # A to J
@@ -111,7 +111,7 @@ def load_own_benchmark(label: str, benchmark: OwnBenchmark, path: Path, discipli
             rows = read_file_rows(path.parent / benchmark.file, config=benchmark.config, split=benchmark.split)
         else:
             rows = read_hub_rows(str(benchmark.hub), config=benchmark.config, split=benchmark.split)
-    except MissingBenchmark as missing:  # a published set may be missing beside others; what a user names may not
+    except MissingData as missing:  # a published set may be missing beside others; what a user names may not
         raise SampleError(missing.where, missing.what, missing.remedy) from missing
     columns = _columns(benchmark.columns)
     _check_columns(columns, rows[0], where)

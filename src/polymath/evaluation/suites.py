@@ -18,8 +18,8 @@ from polymath.disciplines import PAPER_SUBJECTS, paper_disciplines
 from polymath.errors import SampleError
 from polymath.evaluation.benchmarks import BENCHMARKS, Loaded, load_benchmark
 from polymath.evaluation.own_suite import OwnBenchmark, load_own_benchmark, read_own_suite
-from polymath.evaluation.rows import MissingBenchmark, UnreachableHub
 from polymath.judge.reference import check_reference
+from polymath.samples.rows import MissingData, UnreachableHub
 from polymath.samples.sources import read_samples
 from polymath.types import Sample
 
@@ -145,7 +145,7 @@ def _load_parts(name: str, parts: list[_Part]) -> tuple[dict[str, Loaded], dict[
             continue
         try:
             loaded[part.label] = part.load()
-        except MissingBenchmark as error:
+        except MissingData as error:
             if len(parts) == 1:
                 raise
             missing[part.label] = str(error)
@@ -153,7 +153,7 @@ def _load_parts(name: str, parts: list[_Part]) -> tuple[dict[str, Loaded], dict[
                 unreachable = "the hub cannot be reached"
     if not loaded:
         first = next(iter(missing.values()))
-        raise MissingBenchmark(
+        raise MissingData(
             f"suite {name!r}",
             f"none of {', '.join(missing)} can be had ({first})",
             "put their files into one directory and name it with --data DIR",

@@ -43,28 +43,18 @@ class Unfinished:
         Raises RunFolderError where another process writes it, where there are answers and `resume` is not asked for,
         or where they were begun with other settings. A line that a kill has torn is cut off.
         """
-        with telling_disk_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+", encoding="utf-8")
-        with self._file:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(self.path, "is being written by another process", "wait for it") from None
-            if not os.fstat(self._file.fileno()).st_nlink:
-                raise RunFolderError(self.path, "was just finished by another process", "run the same command again")
-            # Read only now: what another process added before it let go of the file is in it.
+        with locked_file(self.path) as self._file:
             kept_bytes = self._read(resume)
             with telling_disk_errors(self.path):
                 self._file.truncate(kept_bytes)
                 if not kept_bytes:
-                    self._write([json.dumps(self.settings, ensure_ascii=False)])
+                    append_rows(self._file, [self.settings])
             yield
             self.path.unlink()
 
     def _read(self, resume: bool) -> int:
         """Take what is in the file; returns the bytes of its whole lines, 0 where no answer is among them."""
-        lines = list(_whole_lines(self.path.read_bytes()))
+        lines = list(whole_lines(self.path.read_bytes()))
         if len(lines) < 2:
             return 0
         (_, begun), *rows = lines
@@ -85,22 +75,41 @@ class Unfinished:
 
     def add(self, answers: Answers, told: Mapping[str, Any] | None = None) -> None:
         """The answers of one batch, and what is to be remembered with them; they are on disk when this returns."""
-        beside = {"told": dict(told)} if told else {}
-        with telling_disk_errors(self.path):
-            self._write(
-                [
-                    json.dumps(
-                        {"place": place, "answers": [to_row(one) for one in completions], **beside}, ensure_ascii=False
-                    )
-                    for place, completions in answers.items()
-                ]
-            )
-
-    def _write(self, lines: Sequence[str]) -> None:
         assert self._file is not None, "add belongs inside growing"
-        self._file.write("".join(line + "\n" for line in lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        beside = {"told": dict(told)} if told else {}
+        rows = [
+            {"place": place, "answers": [to_row(one) for one in completions], **beside}
+            for place, completions in answers.items()
+        ]
+        with telling_disk_errors(self.path):
+            append_rows(self._file, rows)
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[TextIO]:
+    """The file, made where it is not there, to append to; nobody else gets it so inside the block.
+
+    It is to be read only then: what another process added before it let go of the file is in it. Raises RunFolderError
+    where another process has it, or has finished and removed it meanwhile.
+    """
+    with telling_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(path, "is being written by another process", "wait for it") from None
+        if not os.fstat(file.fileno()).st_nlink:
+            raise RunFolderError(path, "was just finished by another process", "run the same command again")
+        yield file
+
+
+def append_rows(file: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
+    """JSON lines at the end of the file; they are on disk when this returns."""
+    file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def to_row(completion: Completion) -> dict[str, Any]:
@@ -113,7 +122,7 @@ def from_row(row: Mapping[str, Any]) -> Completion:
     return Completion(text=row["text"], finish=row["finish"], num_tokens=row["num_tokens"])
 
 
-def _whole_lines(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+def whole_lines(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of the lines that are whole, each with the number of bytes up to its end."""
     end = 0
     for line in content.split(b"\n")[:-1]:

@@ -1,17 +1,17 @@
-"""Where samples come from: a JSON or JSON lines file, the library by name, or a random pool of the lab's world."""
+"""Where the samples of a recipe come from: a JSON or JSON lines file, the library by name, or a pool."""
 
 from __future__ import annotations
 
 import json
-import re
+import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from polymath.errors import RecipeError, SampleError
 from polymath.judge.reference import check_reference
-from polymath.lab.draws import draw_samples
 from polymath.recipe import SampleSection
 from polymath.types import Sample
 
@@ -22,38 +22,49 @@ LAB_POOL_SEED = 1_000_000
 def load_samples(section: SampleSection) -> list[Sample]:
     """The samples a recipe trains on; each one's own reference answer must be judged right.
 
-    A single sample that fails is refused. Rows of a pool are refused too, by their line, so that nothing is
-    dropped silently.
+    A single sample that fails is refused. Rows of a pool that fail are set aside, and stderr says how many.
     """
     if section.use is not None and section.pool is not None:
         raise RecipeError("sample", "use and pool are both given", "give one of them")
     if section.pool is not None:
-        samples = read_pool(section.pool)
-    elif section.use is not None:
-        samples = find_sample(section.use)
-    else:
+        return _pool_samples(section.pool)
+    if section.use is None:
         raise RecipeError("sample", "neither use nor pool is given", "name a sample with sample.use or --sample")
+    samples = find_sample(section.use)
     for sample in samples:
         check_reference(sample, where=f"sample {sample.question[:40]!r}")
     return samples
 
 
-def read_pool(name: str) -> list[Sample]:
-    """The samples of a JSON lines file; `lab:1400` is that many random problems of the lab, always the same."""
-    if found := re.fullmatch(r"lab:([1-9]\d{0,4})", name):
-        return draw_samples(int(found[1]), seed=LAB_POOL_SEED)
-    return read_samples(Path(name))
+def _pool_samples(name: str) -> list[Sample]:
+    from polymath.samples.pools import read_pool
+
+    pool = read_pool(name)
+    if pool.set_aside:
+        first = pool.set_aside[0]
+        print(
+            f"pool {name}: {len(pool.set_aside)} of {len(pool.rows) + len(pool.set_aside)} rows set aside, "
+            f"the first at {first.where}: {first.reason}",
+            file=sys.stderr,
+        )
+    return [row.sample for row in pool.rows]
 
 
 def find_sample(name: str) -> list[Sample]:
-    """The sample file at this path, or the library sample of this name."""
+    """The library sample of this name, PUBLISHED@POOL (a published sample in the user's copy of a pool), or a file."""
     if name in library_names():
         return read_samples(Path(str(files("polymath.samples") / "library" / f"{name}.json")))
     if Path(name).suffix in (".json", ".jsonl") or Path(name).exists():
         return read_samples(Path(name))
-    raise SampleError(
-        f"sample {name!r}", "is neither a file nor in the library", f"library: {', '.join(library_names())}"
-    )
+    published, _, pool = name.partition("@")
+    if pool:
+        from polymath.samples.pools import list_rows
+        from polymath.samples.published import find_published
+
+        return [find_published(published, list_rows(pool))]
+    # Flawed samples and ablations are there by name, and not to be picked by accident.
+    offered = [known for known in library_names() if not known.startswith(("flawed-", "retelling-"))]
+    raise SampleError(f"sample {name!r}", "is neither a file nor in the library", f"library: {', '.join(offered)}")
 
 
 def library_names() -> list[str]:
@@ -64,6 +75,11 @@ def library_names() -> list[str]:
 
 def read_samples(path: Path) -> list[Sample]:
     """The samples of a JSON file (one object) or a JSON lines file, with the line in every complaint."""
+    return [validate(where, row) for where, row in read_objects(path)]
+
+
+def read_objects(path: Path) -> list[tuple[str, Any]]:
+    """What a JSON file (an object or a list) or a JSON lines file holds, each with its place; raises SampleError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -79,17 +95,18 @@ def read_samples(path: Path) -> list[Sample]:
         rows = [(f"{path}[{place}]", row) for place, row in enumerate(rows[0][1])]
     if not rows:
         raise SampleError(path, "holds no sample", "put at least one JSON object with question and answer in it")
-    return [_validate(where, row) for where, row in rows]
+    return rows
 
 
-def _parse(where: str, line: str) -> object:
+def _parse(where: str, line: str) -> Any:
     try:
         return json.loads(line)
     except ValueError as error:
         raise SampleError(where, f"is not JSON ({error})", "write one JSON object a line") from error
 
 
-def _validate(where: str, row: object) -> Sample:
+def validate(where: str, row: object) -> Sample:
+    """The sample of these fields; raises SampleError with the place and the first field that is wrong."""
     try:
         return Sample.model_validate(row)
     except ValidationError as error:

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from polymath.errors import SampleError
-from polymath.evaluation.rows import MissingBenchmark, Row, find_file, pick, read_file_rows, read_hub_rows
 from polymath.judge.reference import check_reference
+from polymath.samples.rows import MissingData, Row, find_file, pick, read_file_rows, read_hub_rows
 from polymath.types import Sample
 
 
@@ -67,7 +67,7 @@ class Loaded:
 def load_benchmark(benchmark: Benchmark, data: Path | None = None) -> Loaded:
     """The samples of the local file in `data`, or of the hub where `data` is None.
 
-    Raises MissingBenchmark where the rows cannot be had and SampleError where they have holes.
+    Raises MissingData where the rows cannot be had and SampleError where they have holes.
     """
     if benchmark.generate is not None:
         return Loaded(samples=tuple(benchmark.generate()))
@@ -99,13 +99,13 @@ def _read(benchmark: Benchmark, data: Path | None) -> list[Row]:
         if data is not None:
             return read_file_rows(find_file(data, benchmark.file), config=benchmark.config, split=benchmark.split)
         return read_hub_rows(benchmark.hub, config=benchmark.config, split=benchmark.split, is_gated=benchmark.gated)
-    except MissingBenchmark as missing:
+    except MissingData as missing:
         other = (
             f"name a directory with {benchmark.file}.jsonl in it with --data DIR"
             if data is None
             else f"leave --data out to load {benchmark.hub} from the hub"
         )
-        raise MissingBenchmark(missing.where, missing.what, f"{missing.remedy}, or {other}") from missing
+        raise MissingData(missing.where, missing.what, f"{missing.remedy}, or {other}") from missing
 
 
 def _to_sample(benchmark: Benchmark, where: str, values: dict[str, Any]) -> Sample:

@@ -1,4 +1,4 @@
-"""Rows of a benchmark, each with the place it stands at: from the hub through `datasets`, or from a local file.
+"""Rows of a data set, each with the place it stands at: from the hub through `datasets`, or from a local file.
 
 Read are NAME.jsonl, NAME.jsonl.gz, NAME.json (a list), NAME.parquet, NAME.csv and the directory NAME/ (one that
 `datasets` saved, or one in the layout of the hub). Nothing is dropped: a row that cannot be read is an error that
@@ -23,11 +23,11 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
 CSV_FIELD_LIMIT = 10_000_000  # characters; the csv module's own limit is 131,072, less than a long passage
 
 
-class MissingBenchmark(SampleError):
-    """A benchmark whose rows cannot be had here: no local file, no network, or a gate that is shut."""
+class MissingData(SampleError):
+    """A data set whose rows cannot be had here: no local file, no network, or a gate that is shut."""
 
 
-class UnreachableHub(MissingBenchmark):
+class UnreachableHub(MissingData):
     """The hub itself cannot be reached: no other set can be had from it now."""
 
 
@@ -40,15 +40,15 @@ class Row:
 
 
 def find_file(data: Path, name: str) -> Path:
-    """The file or directory of this name, whatever its suffix; raises MissingBenchmark."""
+    """The file or directory of this name, whatever its suffix; raises MissingData."""
     for path in [data / f"{name}{suffix}" for suffix in SUFFIXES]:
         if path.is_file():
             return path
     if (data / name).is_dir():
         return data / name
     if not data.is_dir():
-        raise MissingBenchmark(data, "no such directory", "name the directory of the benchmark files with --data DIR")
-    raise MissingBenchmark(
+        raise MissingData(data, "no such directory", "name the directory of the benchmark files with --data DIR")
+    raise MissingData(
         data,
         f"has no {name}.jsonl (nor .jsonl.gz, .json, .parquet, .csv, nor a directory {name}/)",
         "put the published file there under this name",
@@ -63,7 +63,7 @@ def read_file_rows(path: Path, *, config: str | None = None, split: str = "test"
     if path.is_dir():
         return _read_directory(path, config, split)
     if not path.exists():
-        raise MissingBenchmark(path, "no such file", f"name a file ({', '.join(SUFFIXES)}) or a directory")
+        raise MissingData(path, "no such file", f"name a file ({', '.join(SUFFIXES)}) or a directory")
     suffix = next((known for known in SUFFIXES if path.name.endswith(known)), None)
     if suffix is None:
         raise SampleError(path, "is of no known kind", f"use one of {', '.join(SUFFIXES)}")
@@ -80,7 +80,7 @@ def read_file_rows(path: Path, *, config: str | None = None, split: str = "test"
 def read_hub_rows(hub: str, *, config: str | None = None, split: str = "test", is_gated: bool = False) -> list[Row]:
     """All rows of a split of a data set on the hub, or of a local directory in the hub's layout.
 
-    Raises MissingBenchmark with the reason where it cannot be had; `is_gated` means that it has terms to be accepted.
+    Raises MissingData with the reason where it cannot be had; `is_gated` means that it has terms to be accepted.
     """
     datasets = _quiet_datasets(hub)
     try:
@@ -214,7 +214,7 @@ def _quiet_datasets(where: str) -> Any:
         import datasets
         import huggingface_hub
     except ImportError as error:
-        raise MissingBenchmark(
+        raise MissingData(
             where,
             "needs the package datasets, which is not installed",
             "pip install datasets, or read local files with --data DIR",
@@ -227,13 +227,13 @@ def _quiet_datasets(where: str) -> Any:
     return datasets
 
 
-def _explain(hub: str, error: Exception, is_gated: bool) -> MissingBenchmark:
+def _explain(hub: str, error: Exception, is_gated: bool) -> MissingData:
     reason = _first_line(error)
     if is_gated or "gated" in reason.lower():
         remedy = f"accept its terms at https://huggingface.co/datasets/{hub} and log in with `hf auth login`"
-        return MissingBenchmark(hub, f"is gated and cannot be loaded ({reason})", remedy)
+        return MissingData(hub, f"is gated and cannot be loaded ({reason})", remedy)
     remedy = "check its layout" if Path(hub).exists() else "check the network, and id, config and split"
-    kind = UnreachableHub if isinstance(error, ConnectionError) and not Path(hub).exists() else MissingBenchmark
+    kind = UnreachableHub if isinstance(error, ConnectionError) and not Path(hub).exists() else MissingData
     return kind(hub, f"cannot be loaded ({reason})", remedy)
 
 

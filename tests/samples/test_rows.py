@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from polymath.errors import SampleError
-from polymath.evaluation.rows import MissingBenchmark, Row, find_file, pick, read_file_rows
+from polymath.samples.rows import MissingData, Row, find_file, pick, read_file_rows
 from tests.conftest import ENVIRONMENT
 
 # The second question holds a comma, quotes, a line break and U+2028, which is no line break to JSON.
@@ -84,11 +84,11 @@ def test_a_bad_file_is_one_line_that_says_where(tmp_path, name, content, where, 
 
 
 def test_a_missing_file_is_told_apart_from_a_bad_one(tmp_path):
-    with pytest.raises(MissingBenchmark, match=r"has no set.jsonl"):
+    with pytest.raises(MissingData, match=r"has no set.jsonl"):
         find_file(tmp_path, "set")
-    with pytest.raises(MissingBenchmark, match="no such directory"):
+    with pytest.raises(MissingData, match="no such directory"):
         find_file(tmp_path / "nowhere", "set")
-    with pytest.raises(MissingBenchmark, match="no such file"):
+    with pytest.raises(MissingData, match="no such file"):
         read_file_rows(tmp_path / "set.csv")
 
 
@@ -117,7 +117,7 @@ def read_apart(tmp_path, code):
     """In a process of its own: `datasets` reads its settings when it is imported."""
     pytest.importorskip("datasets", reason="needs the package datasets")
     done = subprocess.run(
-        [sys.executable, "-c", f"import json\nfrom polymath.evaluation.rows import *\n{code}"],
+        [sys.executable, "-c", f"import json\nfrom polymath.samples.rows import *\n{code}"],
         env={**ENVIRONMENT, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
@@ -177,7 +177,7 @@ asked = [
 for hub, config, split, is_gated in asked:
     try:
         read_hub_rows(hub, config=config, split=split, is_gated=is_gated)
-    except MissingBenchmark as error:
+    except MissingData as error:
         said.append(str(error))
 print(json.dumps(said))
 """
@@ -192,7 +192,7 @@ def test_without_datasets_the_package_says_what_to_install(tmp_path):
     """An import of `datasets` that fails, as where it is not installed."""
     (tmp_path / "shadow" / "datasets").mkdir(parents=True)
     (tmp_path / "shadow" / "datasets" / "__init__.py").write_text("raise ImportError('not here')")
-    code = "from polymath.evaluation.rows import *\ntry: read_hub_rows('a/b')\nexcept MissingBenchmark as e: print(e)"
+    code = "from polymath.samples.rows import *\ntry: read_hub_rows('a/b')\nexcept MissingData as e: print(e)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(tmp_path / "shadow")])},
