@@ -21,7 +21,7 @@ from polymath.machine import choose_threads, command_line, describe_machine, sou
 from polymath.progress import ProgressLine
 from polymath.prompts import Template, demonstrate, load_template, render_all
 from polymath.provenance import code_hash
-from polymath.recipe import Recipe
+from polymath.recipe import EvaluateSection, Recipe
 from polymath.runs import RunFolder, telling_disk_errors, write_text
 from polymath.seeds import child_seed
 from polymath.types import Sample
@@ -85,8 +85,6 @@ def prepare(
     `num_threads` is what engine.threads = auto means here; by default it looks at affinity and load.
     """
     from polymath.evaluation.evaluate import check_room
-    from polymath.evaluation.protocol import read_protocol
-    from polymath.evaluation.suites import load_suite
     from polymath.rewards import check_rewards
     from polymath.samples.sources import load_samples
 
@@ -94,17 +92,8 @@ def prepare(
     is_begun = (folder.path / "run.json").exists()
     samples = folder.read_samples() if is_begun else load_samples(recipe.sample)
     template = load_template(recipe.prompt.template, recipe.prompt.file, is_chat=recipe.prompt.chat)
-    settings = recipe.evaluate
     # A run that only trains needs no benchmark files.
-    suite = load_suite(settings.suite if with_suite else "lab", data=settings.data, limit=settings.limit)
-    protocol = read_protocol(
-        settings.protocol,
-        settings.max_tokens,
-        stop=settings.stop or template.stop,
-        of_suite=suite.protocols,
-        lengths=suite.max_tokens,
-        benchmarks=[*suite.benchmarks, *suite.missing] if with_suite else None,
-    )
+    suite, protocol = _load_test(recipe.evaluate, template, recipe.evaluate.suite if with_suite else "lab")
     # The same thread count on resume, because sums in another order are other bits.
     setting = num_threads if num_threads and recipe.engine.threads == "auto" else recipe.engine.threads
     threads = folder.read_info()["threads"] if is_begun else choose_threads(setting)
@@ -113,7 +102,7 @@ def prepare(
     policy.check_fit(render_all(samples, template), recipe.rollout.max_tokens)
     if not is_begun:
         samples = edit_labels(samples, recipe, policy, template)
-    asked_with = demonstrate(samples, template) if settings.demonstrate else template
+    asked_with = demonstrate(samples, template) if recipe.evaluate.demonstrate else template
     if with_suite:
         check_room(policy, suite, protocol, asked_with)
     return Job(
@@ -126,6 +115,23 @@ def prepare(
         protocol=protocol,
         rewards=rewards,
     )
+
+
+def _load_test(settings: EvaluateSection, template: Template, suite_name: str) -> tuple[Suite, Protocol]:
+    """The problems of a run's evaluations, and how they are asked."""
+    from polymath.evaluation.protocol import read_protocol
+    from polymath.evaluation.suites import load_suite
+
+    suite = load_suite(suite_name, data=settings.data, limit=settings.limit)
+    protocol = read_protocol(
+        settings.protocol,
+        settings.max_tokens,
+        stop=settings.stop or template.stop,
+        of_suite=suite.protocols,
+        lengths=suite.max_tokens,
+        benchmarks=[*suite.benchmarks, *suite.missing] if suite_name == settings.suite else None,
+    )
+    return suite, protocol
 
 
 def edit_labels(samples: list[Sample], recipe: Recipe, policy: LocalPolicy, template: Template) -> list[Sample]:
@@ -180,24 +186,40 @@ def begin(folder: RunFolder, job: Job) -> None:
     )
 
 
-def before_and_after(job: Job, folder: RunFolder) -> None:
+def before_and_after(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
+    """Evaluate the base, train, evaluate again.
+
+    `until` ends the training after this step, before that of the recipe; the run can be continued from there, and
+    comes out the same as one that was never halted.
+    """
     _record(job, folder, step=0)
-    if job.recipe.train.num_steps == 0:
+    last = job.recipe.train.num_steps if until is None else min(until, job.recipe.train.num_steps)
+    if last == 0:
         return
-    train_job(job, folder)
-    _record(job, folder, step=job.recipe.train.num_steps)
+    train_job(job, folder, until=last)
+    _record(job, folder, step=last)
 
 
-def train_job(job: Job, folder: RunFolder) -> None:
+def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
+    """Train, to the recipe's last step or to `until`; raises RunFolderError where training is beyond that already."""
     from polymath.engines import ENGINES
+    from polymath.training.checkpoints import newest_checkpoint
+
+    recipe = job.recipe
+    if until is not None and until < recipe.train.num_steps:
+        found = newest_checkpoint(folder)
+        if found is not None and found[0] > until:
+            raise RunFolderError(folder.path, f"is trained beyond step {until}", "ask for a later step")
+        # Nothing in a step depends on how many are to follow, so the first steps of a long run are a short run.
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"num_steps": until})})
 
     def evaluate_when_due(step: int) -> None:
         every = job.recipe.evaluate.every
         if every and step % every == 0 and step < job.recipe.train.num_steps:
             _record(job, folder, step=step)
 
-    ENGINES[job.recipe.engine.name](
-        job.recipe,
+    ENGINES[recipe.engine.name](
+        recipe,
         job.samples,
         job.policy,
         folder,
@@ -207,25 +229,48 @@ def train_job(job: Job, folder: RunFolder) -> None:
     )
 
 
+def record_base(recipe: Recipe, folder: RunFolder) -> None:
+    """Evaluate the untrained policy into FOLDER/evaluations/step-0, as a run of this recipe does with any sample.
+
+    Not for recipes that demonstrate: what they ask with is made of the sample.
+    """
+    from polymath.evaluation.evaluate import check_room
+
+    template = load_template(recipe.prompt.template, recipe.prompt.file, is_chat=recipe.prompt.chat)
+    suite, protocol = _load_test(recipe.evaluate, template, recipe.evaluate.suite)
+    threads = choose_threads(recipe.engine.threads)
+    policy = load_policy(recipe.model.path, device=recipe.model.device, dtype=recipe.model.dtype, threads=threads)
+    check_room(policy, suite, protocol, template)
+    _record_step(recipe, policy, suite, protocol, template, folder, step=0)
+
+
 def _record(job: Job, folder: RunFolder, *, step: int) -> None:
+    _record_step(job.recipe, job.policy, job.suite, job.protocol, job.asked_with, folder, step=step)
+
+
+def _record_step(
+    recipe: Recipe,
+    policy: LocalPolicy,
+    suite: Suite,
+    protocol: Protocol,
+    asked_with: Template,
+    folder: RunFolder,
+    *,
+    step: int,
+) -> None:
     from polymath.evaluation.record import record_evaluation
 
     record_evaluation(
-        job.policy,
-        job.suite,
-        job.protocol,
-        job.asked_with,
+        policy,
+        suite,
+        protocol,
+        asked_with,
         folder.path / "evaluations" / f"step-{step}",
         title=f"evaluate step {step}",
-        seed=job.recipe.seed,
-        batch_size=job.recipe.evaluate.batch_size,
+        seed=recipe.seed,
+        batch_size=recipe.evaluate.batch_size,
         resume=True,
-        facts={
-            "step": step,
-            "model": job.recipe.model.path,
-            "dtype": job.recipe.model.dtype,
-            "seed": job.recipe.seed,
-        },
+        facts={"step": step, "model": recipe.model.path, "dtype": recipe.model.dtype, "seed": recipe.seed},
     )
 
 
@@ -237,8 +282,14 @@ def share_base_evaluation(job: Job, folder: RunFolder, arm_job: Job, arm: RunFol
     # Demonstrations are the run's own samples; draws at a temperature depend on the seed.
     same = same and not arm_job.recipe.evaluate.demonstrate
     same = same and (job.recipe.seed == arm_job.recipe.seed or job.protocol.is_greedy)
-    target = arm.path / "evaluations" / "step-0"
-    if same and not target.exists():
+    if same:
+        copy_base_evaluation(folder, arm)
+
+
+def copy_base_evaluation(folder: RunFolder, other: RunFolder) -> None:
+    """Give another run the evaluation of the base that this folder holds, unless it has one."""
+    target = other.path / "evaluations" / "step-0"
+    if not target.exists():
         with telling_disk_errors(target):
             temporary = target.with_name(".step-0.tmp")
             shutil.copytree(folder.path / "evaluations" / "step-0", temporary, dirs_exist_ok=True)
@@ -319,13 +370,16 @@ def _last_line(log: Path) -> str:
 
 
 @contextmanager
-def keeping_status(folder: RunFolder, command: str) -> Iterator[None]:
-    """Write to run.json how it ended and how long it took, and tell how to continue."""
+def keeping_status(folder: RunFolder, command: str, *, ends_as: str = "complete") -> Iterator[None]:
+    """Write to run.json how it ended and how long it took, and tell how to continue.
+
+    `ends_as` is the status after the block: "paused" where the run is to go on later.
+    """
     with folder.locked():
-        yield from _keep_status(folder, command)
+        yield from _keep_status(folder, command, ends_as)
 
 
-def _keep_status(folder: RunFolder, command: str) -> Iterator[None]:
+def _keep_status(folder: RunFolder, command: str, ends_as: str) -> Iterator[None]:
     began = time.perf_counter()
     earlier_s = float(folder.read_info().get("seconds", 0.0))
 
@@ -344,7 +398,7 @@ def _keep_status(folder: RunFolder, command: str) -> Iterator[None]:
     except BaseException:
         close("failed")
         raise
-    close("complete")
+    close(ends_as)
 
 
 def _root(folder: RunFolder) -> Path:

@@ -1,0 +1,70 @@
+"""polymath probe: what a model does with the rows of a pool, before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polymath.cli.options import JsonOption, app, print_json
+
+
+@app.command()
+def probe(
+    pool: Annotated[str, typer.Argument(help="JSONL, parquet, CSV, hub id, run folder, library sample or lab:60")],
+    model: Annotated[str, typer.Option("--model", help="model directory, hub id, checkpoint, lab or endpoint")],
+    out: Annotated[Path, typer.Option("--out", help="folder to make")],
+    num_draws: Annotated[int, typer.Option("--n", min=2, help="responses a sample")] = 16,
+    temperature: Annotated[float, typer.Option(min=0.01, help="of the draws; the trainer's")] = 1.0,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="tokens a response")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="prompt template name; the trainer's. Default: as in evaluate")
+    ] = None,
+    template_file: Annotated[str | None, typer.Option(help="your own template, with {question} in it")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="the first so many rows of the pool only")] = None,
+    columns: Annotated[str | None, typer.Option(help="question=COLUMN,answer=COLUMN")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="responses decoded together. Default 128")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16 computation. Default float32")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of the draws. Default 0")] = None,
+    served_model: Annotated[str | None, typer.Option(help="endpoint: name of the model it serves")] = None,
+    key_env: Annotated[str | None, typer.Option(help="endpoint: environment variable that holds the key")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with what was answered before")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Draw a few responses to every sample of a pool: pass rate, ways, entropy, distinct wrong answers, truncation."""
+    from polymath.evaluating import Served, Settings
+    from polymath.selecting.probing import open_pool, probe_pool
+
+    settings = Settings(
+        protocol=f"sample-{num_draws}-t{temperature:g}",
+        max_tokens=max_tokens,
+        template=template,
+        template_file=template_file,
+        batch_size=batch_size,
+        dtype=dtype,
+        device=device,
+        seed=seed,
+        served=Served(model=served_model, key_env=key_env),
+    )
+    found = open_pool(pool, columns, limit)
+    summary = probe_pool(found, model, settings, out, num_draws=num_draws, resume=resume)
+    if json_:
+        print_json(summary)
+        return
+    num = summary["num_rows"]
+    print(f"pool     {summary['pool']}: {num} rows, {summary['num_set_aside']} set aside")
+    print(
+        f"solved   {summary['mean_pass_rate']:.1%} of draws; never {summary['never_right']} rows, "
+        f"always {summary['always_right']} (neither gives a gradient)"
+    )
+    print(
+        f"draws    {summary['num_responses']:,} responses, {summary['num_tokens']:,} tokens, "
+        f"{summary['truncated_frac']:.1%} cut off, {summary['undecided']} undecided"
+    )
+    print(
+        f"instead  of about {summary['history_rollouts']:,} rollouts and their updates, at 423 a row: what the history "
+        "that hvs and lim need took in arXiv 2504.20571"
+    )
+    print(f"folder   {summary['folder']}")

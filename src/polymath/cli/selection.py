@@ -1,0 +1,241 @@
+"""polymath select and bench: which sample of a pool, and whether any way of choosing works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from polymath.cli.options import JsonOption, OutOption, app, print_json
+from polymath.errors import RecipeError, SampleError
+
+bench_app = typer.Typer(no_args_is_help=True, help="Does it work? Measured against outcomes.")
+app.add_typer(bench_app, name="bench")
+
+
+@app.command()
+def select(
+    context: typer.Context,
+    pool: Annotated[str, typer.Argument(help="JSONL, parquet, CSV, hub id, run folder, library sample or lab:60")],
+    by: Annotated[
+        str, typer.Option("--by", help="selector: hvs, lim, polymath, learnability ...; see docs/selection.md")
+    ],
+    history: Annotated[Path | None, typer.Option(help="training history of the pool: file, step dumps or run")] = None,
+    steps_per_epoch: Annotated[int | None, typer.Option(min=1, help="step dumps an epoch. Default 8")] = None,
+    scores: Annotated[Path | None, typer.Option(help="scores by others: [{prompt, score}]")] = None,
+    threshold: Annotated[float, typer.Option(help="lim, polymath: least score, >= on two decimals")] = 0.6,
+    probe: Annotated[Path | None, typer.Option(help="folder or probe.jsonl of polymath probe")] = None,
+    band: Annotated[str, typer.Option(help="band: pass rates above the first, up to the second")] = "0,0.1",
+    skills: Annotated[Path | None, typer.Option(help="JSON lines of skills by category")] = None,
+    category: Annotated[str | None, typer.Option(help="skills: of this category only")] = None,
+    features: Annotated[Path | None, typer.Option(help="folder of polymath features")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="samples to choose")] = 1,
+    per_subject: Annotated[
+        bool | None, typer.Option("--per-subject/--overall", help="so many of each subject. Default: polymath only")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of random")] = 0,
+    columns: Annotated[str | None, typer.Option(help="question=COLUMN,answer=COLUMN")] = None,
+    split: Annotated[str, typer.Option(help="split of a data set of the hub")] = "train",
+    strip_instruction: Annotated[
+        bool, typer.Option("--strip-instruction", help="take away what every question ends with")
+    ] = False,
+    against: Annotated[str | None, typer.Option(help="suite to look for near-duplicates in")] = None,
+    data: Annotated[str | None, typer.Option(help="directory with its benchmark files; default: the hub")] = None,
+    out: OutOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Rank the samples of a pool and write the chosen ones, ready to train on."""
+    from polymath.selecting.choosing import Wanted
+    from polymath.selecting.choosing import select as choose
+    from polymath.selecting.probing import read_columns
+
+    _refuse_unused(context)
+    wanted = Wanted(
+        pool=pool,
+        by=by,
+        columns=read_columns(columns),
+        split=split,
+        strip_instruction=strip_instruction,
+        history=history,
+        steps_per_epoch=steps_per_epoch,
+        scores=scores,
+        probe=probe,
+        skills=skills,
+        features=features,
+        threshold=threshold,
+        band=_read_band(band),
+        category=category,
+        count=count,
+        per_subject=per_subject,
+        seed=seed,
+        against=against,
+        data=data,
+    )
+    result = choose(wanted, out)
+    if json_:
+        print_json(result)
+        return
+    print("\n".join(result["report"]))
+    print(f"ranked   {len(result['ranking']):,} rows by {by}")
+    for row in result["ranking"][:10]:
+        print(f"  {row['rank']:>5}  row {row['index']:<6} {row['score']:.4f}  {(row['id'] or 'set aside')[:12]}")
+    for note in result["notes"]:
+        print(f"note     {note}")
+    print(f"cost     {result['cost']}")
+    print(f"caveat   {result['caveat']}")
+    for file in result["chosen"]:
+        print(f"chosen   {file}")
+    print(f"page     {result['page']}")
+
+
+# Options with a meaning only under some selectors, and only beside another option.
+ONLY_BY = {"threshold": ("lim", "polymath"), "band": ("band",)}
+ONLY_BESIDE = {"steps_per_epoch": "history", "category": "skills", "data": "against"}
+
+
+def _refuse_unused(context: typer.Context) -> None:
+    """An option that would be passed over is refused."""
+
+    def is_given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    by = context.params["by"]
+    reasons = {name: f"has no meaning with --by {by}" for name, names in ONLY_BY.items() if by not in names}
+    reasons |= {name: f"has no meaning without --{other}" for name, other in ONLY_BESIDE.items() if not is_given(other)}
+    for name, reason in reasons.items():
+        if is_given(name):
+            raise RecipeError(f"--{name.replace('_', '-')}", reason, "leave it out")
+
+
+def _read_band(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not -1 <= low < high <= 1:
+        raise SampleError("--band", f"{text!r} is no band of pass rates", "write --band 0,0.1")
+    return low, high
+
+
+@bench_app.command("selectors")
+def bench_selectors(
+    published: Annotated[
+        bool, typer.Option("--published", help="against the 14 samples of arXiv 2504.20571 with a published outcome")
+    ] = False,
+    history: Annotated[Path | None, typer.Option(help="acc_step_500.json of the paper's repository")] = None,
+    lab: Annotated[Path | None, typer.Option(help="run with an arm a candidate: the outcomes")] = None,
+    scores: Annotated[Path | None, typer.Option(help="the candidates' scores, frozen before by bench freeze")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Do selectors tell good samples from poor ones? Spearman, permutation p-values, Holm over selectors."""
+    if lab is not None and scores is not None:
+        _bench_lab(lab, scores, as_json=json_)
+    elif published and history is not None:
+        _bench_published(history, as_json=json_)
+    else:
+        raise SampleError(
+            "bench selectors",
+            "needs outcomes",
+            "add --published --history acc_step_500.json, or --lab RUN --scores FILE",
+        )
+
+
+@bench_app.command("freeze")
+def bench_freeze(
+    pool: Annotated[str, typer.Argument(help="the candidates")],
+    probe: Annotated[Path, typer.Option(help="folder or probe.jsonl of polymath probe on them")],
+    out: Annotated[Path, typer.Option("--out", help="file to write; commit it before you train")],
+    features: Annotated[Path | None, typer.Option(help="folder of polymath features")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write down what every selector says of candidates, before any of them is trained on."""
+    from polymath.samples.pools import read_pool
+    from polymath.selecting.benching import evidence_of, freeze_scores
+
+    found = freeze_scores(evidence_of(read_pool(pool), probe, features), out)
+    told = {"file": str(out), "selectors": list(found["scores"]), "candidates": found["num_candidates"]}
+    if json_:
+        print_json({**told, "code_sha256": found["code_sha256"]})
+        return
+    print(f"frozen   {len(found['scores'])} selectors over {found['num_candidates']} candidates")
+    print(f"file     {out}")
+
+
+def _bench_lab(lab: Path, scores: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from polymath.reporting.evaluations import figures_table
+    from polymath.reporting.wording import percent
+    from polymath.runs import RunFolder
+    from polymath.selecting.benching import bench_lab
+    from polymath.selection.bench import FIRST, Span
+
+    found, num_waiting = bench_lab(RunFolder(lab), scores)
+    if as_json:
+        told = {**asdict(found), "outcomes": found.outcomes.tolist()}
+        print_json({**told, "num_waiting": num_waiting, "verdict": found.verdict()})
+        return
+
+    def tell(span: Span) -> str:
+        return f"{span.value:+.2f} [{span.low:+.2f}, {span.high:+.2f}]"
+
+    rows = [
+        [
+            row.selector,
+            str(row.num),
+            tell(row.rho),
+            f"{row.p_value:.3f}",
+            f"{row.holm_p_value:.2f}",
+            tell(row.auc).replace("+", ""),
+            tell(row.poor_auc).replace("+", "") if row.poor_auc else "–",
+            "–" if row.poor_holm_p_value is None else f"{row.poor_holm_p_value:.2f}",
+            percent(row.precision),
+        ]
+        for row in found.rows
+    ]
+    head = ("selector", "n", "Spearman, 95%", "p", "Holm p", "AUC good", "AUC poor", "Holm p", f"good of first {FIRST}")
+    title = f"gain after one-shot training of {found.num_candidates} random candidates, {found.num_seeds} RL seeds"
+    Console().print(figures_table(title, head, rows))
+    if found.constant:
+        print(f"do not vary here, or cannot be told: {', '.join(found.constant)}")
+    for name, twin in found.same.items():
+        print(f"orders all candidates as {twin} does: {name}")
+    if found.reliability is not None:
+        print(f"two seeds of the same candidates agree with rho {found.reliability:+.2f}")
+    if found.ceiling is not None:
+        print(f"a selector that knew the true worth could be expected to reach about rho {found.ceiling:+.2f}")
+    print(f"a random choice has {percent(found.chance)} good ones; {found.num_poor} gain less than half of the median")
+    print(found.verdict())
+    if num_waiting:
+        print(f"{num_waiting} candidates have no outcome of every seed yet")
+
+
+def _bench_published(history: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from polymath.reporting.evaluations import figures_table
+    from polymath.selection.choice import tell_history
+    from polymath.selection.histories import read_histories
+    from polymath.selection.published_bench import BAD_LABELS, bench_published
+
+    histories = read_histories(history)
+    benches = [bench_published(histories), bench_published(histories, without=BAD_LABELS)]
+    if as_json:
+        keys = ("all", "without")
+        found = {key: {**asdict(bench), "verdict": bench.verdict()} for key, bench in zip(keys, benches, strict=True)}
+        print_json({**found, "cost": tell_history(histories)})
+        return
+    for bench in benches:
+        left_out = f" without {' and '.join(bench.without)}" if bench.without else ""
+        title = f"MATH500 after one-shot training, arXiv 2504.20571 Table 3, {len(bench.outcomes)} samples{left_out}"
+        rows = [
+            [row.selector, f"{row.rho:+.2f}", f"{row.p_value:.2f}", f"{row.holm_p_value:.2f}", str(row.n)]
+            for row in bench.rows
+        ]
+        Console().print(figures_table(title, ("selector", "Spearman", "p", "Holm p", "n"), rows))
+        print(bench.verdict())
+    print("the 14 were not drawn at random (8 are HVS's first 17); each outcome is one run at its best checkpoint")
+    print(f"cost     {tell_history(histories)}")
