@@ -29,7 +29,7 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_documented_command_has_the_options_it_is_shown_with(command):
     words = command.split()[1:]
-    subcommand = words[:2] if words[0] == "lab" else words[:1]
+    subcommand = words[:2] if words[0] in ("lab", "bench") else words[:1]
     shown = polymath(*subcommand, "--help").stdout
     for option in re.findall(r"--[a-z][a-z-]*", command):
         assert option in shown, f"{option} is not an option of {subcommand}"

@@ -9,11 +9,24 @@ from __future__ import annotations
 import os
 import sys
 
-from polymath.cli import evaluation, lab, stages
+from polymath.cli import audit, evaluation, features, lab, probing, selection, skills, stages, synthesis, tournament
 from polymath.cli.options import app
 from polymath.errors import Stopped, UserError
 
-__all__ = ["app", "evaluation", "lab", "main", "stages"]
+__all__ = [
+    "app",
+    "audit",
+    "evaluation",
+    "features",
+    "lab",
+    "main",
+    "probing",
+    "selection",
+    "skills",
+    "stages",
+    "synthesis",
+    "tournament",
+]
 
 
 def main() -> None:
