@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from polymath.errors import RecipeError
+from polymath.errors import RecipeError, UserError
 
 
 class Section(BaseModel):
@@ -219,17 +219,27 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises RecipeError naming file, key and remedy.
     """
+    missing = RecipeError(path, "no such recipe", "name a TOML file; the shipped ones are in recipes/")
+    return make_recipe(read_table(path, overrides, missing), where=str(path))
+
+
+def read_table(path: str | Path, overrides: Sequence[str], missing: UserError) -> dict[str, Any]:
+    """The table of a TOML file with `key=value` overrides laid over it; raises `missing` where there is no file.
+
+    Other errors are of the same kind as `missing`.
+    """
+    kind = type(missing)
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RecipeError(path, "no such recipe", "name a TOML file; the shipped ones are in recipes/") from error
+        raise missing from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(path, f"cannot be read ({error})", "name a readable TOML file") from error
+        raise kind(path, f"cannot be read ({error})", "name a readable TOML file") from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(path, f"is not TOML ({error})", "mend the line it names") from error
+        raise kind(path, f"is not TOML ({error})", "mend the line it names") from error
     for override in overrides:
         lay_over(table, parse_override(override))
-    return make_recipe(table, where=str(path))
+    return table
 
 
 def make_recipe(table: Mapping[str, Any], *, where: str = "recipe") -> Recipe:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from polymath.auditing.stage import Audit, AuditSettings
+from polymath.reporting.templates import page_environment
 from polymath.runs import write_text
 from polymath.samples.findings import DECIDES
 
@@ -124,14 +124,7 @@ def write_audit(audits: Sequence[Audit], settings: AuditSettings, name: str, fol
 
 def render_page(audits: Sequence[Audit], name: str) -> str:
     """The page; no network, no script, every text escaped."""
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader([here, here.parent / "reporting"]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     return environment.get_template("audit.html.j2").render(
         audits=audits, name=name, marks=MARKS, questions=QUESTIONS, verdict=verdict, shown=_shown_answers
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -26,6 +25,7 @@ from polymath.reporting.read import ReportData, read_report
 from polymath.reporting.recorded import Record, Table, list_tables, parse_record, read_records
 from polymath.reporting.recording import across_seeds
 from polymath.reporting.sections import Section, form_section, matrix_section, subjects_section
+from polymath.reporting.templates import page_environment
 from polymath.runs import RunFolder, write_text
 
 WIDE_PX, NARROW_PX, HALF_PX = 944, 384, 456
@@ -88,13 +88,7 @@ def write_report(run: RunFolder) -> Path:
 
 def render_report(data: ReportData) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     saturated = saturation_of(data)
     saturation_step = saturated[0].held if saturated else None
     sections = [

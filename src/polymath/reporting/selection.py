@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -13,6 +12,7 @@ from polymath.reporting import selection_figures as figures
 from polymath.reporting.figures import inline
 from polymath.reporting.page import HALF_PX, Drawing
 from polymath.reporting.recorded import Table
+from polymath.reporting.templates import page_environment
 from polymath.reporting.wording import number
 from polymath.selection.choice import Selected, subject_of
 from polymath.selection.ranking import Agreement, rank_scores
@@ -26,13 +26,7 @@ CUTS = ("polymath", "band")
 
 def render_selection(selected: Selected) -> str:
     """The page as text; the same choice gives the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     selector = SELECTORS[selected.by]
     direction = "low is good" if selector.is_low_good else "high is good"
     facts = [

@@ -6,15 +6,14 @@ Bars are mean skills a sample by category; the panels of one row share their sca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from polymath.reporting import figures
+from polymath.reporting.templates import page_environment
 from polymath.reporting.wording import number, percent
 
 PANEL_PX, ROW_PX = 292, 18
@@ -27,13 +26,7 @@ Row = Mapping[str, Any]
 
 def render_skills(summary: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The page as text; `rows` are the samples, each once."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {"percent": percent, "number": number}
     categories = summary["categories"]
     shown = [category for category in categories if any(row["counts"].get(category) for row in rows)]

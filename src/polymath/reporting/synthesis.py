@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from polymath.reporting.templates import page_environment
 from polymath.runs import read_lines, write_text
 
 STAGE_WORDS = {
@@ -36,15 +37,8 @@ def write_synthesis_page(folder: Path) -> Path:
 
 def render_synthesis_page(folder: Path) -> str:
     """The page as text, from funnel.json, candidates.jsonl, plan.json and replies.jsonl."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {"usage": tell_usage, "cut": _cut}
     funnel = json.loads((folder / "funnel.json").read_text(encoding="utf-8"))
     rows = read_lines(folder / "candidates.jsonl")

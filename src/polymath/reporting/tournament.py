@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from polymath.evaluation.statistics import Interval
 from polymath.reporting import figures, wording
+from polymath.reporting.templates import page_environment
 from polymath.runs import read_lines, write_text
 
 PAGE = "tournament.html"
@@ -47,13 +47,7 @@ def render_page(folder: Path) -> str:
     found = json.loads((folder / "tournament.json").read_text(encoding="utf-8"))
     ranking = read_lines(folder / "ranking.jsonl")
     settings, ledger = found["settings"], found["ledger"]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     shown = [_show(folder, row, ranking, settings["rungs"], found["winner"]) for row in ranking]
     return (
         environment.get_template("tournament.html.j2").render(

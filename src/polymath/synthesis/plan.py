@@ -8,7 +8,6 @@ that holds it, and what is stored of a plan leaves even that name out.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from polymath.errors import PromptError, RecipeError
 from polymath.llm import Endpoint
 from polymath.prompts import Template, load_template
-from polymath.recipe import Section, lay_over, parse_override
+from polymath.recipe import Section, read_table
 from polymath.synthesis.instructions import ANSWERS, CATEGORIES, INSTRUCTIONS
 from polymath.types import AnswerType
 
@@ -216,17 +215,8 @@ def read_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
 
     Raises UserError naming file, key and remedy; no message holds the value of `key_env` or `url`.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PlanError(path, "no such plan", "name a TOML file; docs/synthesis.md shows one") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(path, f"cannot be read ({error})", "name a readable TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(path, f"is not TOML ({error})", "mend the line it names") from error
-    for override in overrides:
-        lay_over(table, parse_override(override))
-    return make_plan(table, where=str(path))
+    missing = PlanError(path, "no such plan", "name a TOML file; docs/synthesis.md shows one")
+    return make_plan(read_table(path, overrides, missing), where=str(path))
 
 
 def make_plan(table: Mapping[str, Any], *, where: str = "plan") -> Plan:
