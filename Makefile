@@ -13,6 +13,7 @@ test: .venv/.installed-test
 
 test-slow: .venv/.installed-test
 	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -m "hypothesis and not slow and not gpu" --hypothesis-profile explore
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

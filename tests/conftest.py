@@ -7,6 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A commit passes or fails the same way every time; `make test-slow` looks for new counterexamples.
+settings.register_profile("commit", derandomize=True)
+settings.register_profile("explore", derandomize=False, max_examples=1_000)
+settings.load_profile("commit")
 
 ROOT = Path(__file__).parent.parent
 POLYMATH = Path(sys.executable).with_name("polymath")

@@ -55,6 +55,7 @@ REPLIES = [
     ("- " + " ".join(["word"] * 40) + "\n- rates", "listed", ["rates"]),
     # no list
     ("", "empty", []),
+    (".", "unreadable", []),
     ("<think>I wonder about", "empty", []),
     ("I'm sorry, but I can't help with that.", "refused", []),
     ("As an AI language model, I cannot list skills.", "refused", []),

@@ -144,7 +144,7 @@ def _from_prose(lines: list[str]) -> list[str] | None:
     if ";" in text:
         return _parts(text)
     parts = _parts(text)
-    if len(lines) == 1 and not _REFUSAL.match(text) and all(len(part.split()) <= 6 for part in parts):
+    if parts and len(lines) == 1 and not _REFUSAL.match(text) and all(len(part.split()) <= 6 for part in parts):
         return parts if len(parts) > 1 or (len(parts[0].split()) <= 6 and not text.endswith((".", "?", "!"))) else None
     return None
 
