@@ -2,7 +2,7 @@
 
 In one-shot training every prompt is the same, so a group is a number, never a prompt text: the group decides
 which rollouts are weighed against each other. The sample is stored once and drawn for every group; with
-several samples the groups take them in turn, going on where the step before ended.
+several samples `rollouts.order` says which group takes which.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from polymath.prompts import Prompt
 from polymath.recipe import RolloutSection
+from polymath.rollouts.order import in_turn
 from polymath.rollouts.policy import Policy, Sampling
 from polymath.seeds import child_seed
 from polymath.types import Completion, Sample
@@ -35,10 +36,16 @@ def roll_out(
     *,
     step: int,
     seed: int,
+    drawn: Sequence[int] | None = None,
+    round_: int = 0,
 ) -> list[Group]:
-    """The groups of one step (from 1). Groups of one sample are decoded together, its prompt computed once."""
-    first = (step - 1) * rollout.num_groups
-    drawn = [(first + group) % len(samples) for group in range(rollout.num_groups)]
+    """The groups of one step (from 1). Groups of one sample are decoded together, its prompt computed once.
+
+    `drawn` are the places of the samples of the groups, in turn by default. Another `round_` of the same step draws
+    other completions.
+    """
+    drawn = in_turn(rollout.num_groups, len(samples), step) if drawn is None else drawn
+    names = ("rollout", step) if round_ == 0 else ("rollout", step, "round", round_)
     sampling = Sampling(
         temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, max_tokens=rollout.max_tokens
     )
@@ -49,7 +56,7 @@ def roll_out(
             [prompts[place] for place in places],
             count * rollout.group_size,
             sampling,
-            child_seed(seed, "rollout", step, count),
+            child_seed(seed, *names, count),
         )
         completions_of.update(zip(places, found, strict=True))
     groups = []

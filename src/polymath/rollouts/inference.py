@@ -8,17 +8,19 @@ Three things differ from the model itself, each measured by benchmarks/decode_sp
 - one-token attention is two plain matrix products: torch's CPU kernel for `scaled_dot_product_attention` is made
   for many queries. In bfloat16 the scores are rounded before the softmax, as in transformers' `eager` attention.
 
-R: rows, A: attention heads, H: key-value heads, G = A / H, D: head size, W: cached tokens.
+R: rows, A: attention heads, H: key-value heads, G = A / H, D: head size, W: cached tokens, P: those of a prefix that
+all rows share, N = R * G.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -81,6 +83,23 @@ class PackedLinear(nn.Module):
         return found
 
 
+def share_prefix(model: Any, parts: Sequence[tuple[Tensor, Tensor]] | None) -> bool:
+    """Let every row of a one-token forward look at these keys and values first, (1, H, P, D) a layer; None ends it.
+
+    They are read once for all rows, instead of once a row. Only for an `inference_copy` on a CPU, all of whose layers
+    see everything before them; False where the model is something else.
+    """
+    if model.config._attn_implementation != ATTENTION:
+        return False
+    if any(getattr(layer, "sliding_window", None) for layer in DynamicCache(config=model.config).layers):
+        return False
+    for module in model.modules():
+        place = getattr(module, "layer_idx", None)
+        if place is not None:
+            module.shared_prefix = None if parts is None else parts[place]
+    return True
+
+
 def decode_attention(
     module: nn.Module,
     query: Tensor,
@@ -102,4 +121,22 @@ def decode_attention(
     score_RHGW = query_RHGD @ key.transpose(2, 3)
     if attention_mask is not None:
         score_RHGW += attention_mask
+    prefix = getattr(module, "shared_prefix", None)
+    if prefix is not None:
+        attended_RHGD = _attend_behind(prefix, query_RHGD, score_RHGW, value)
+        return attended_RHGD.reshape(num_rows, 1, num_heads, value.shape[-1]), None
     return (score_RHGW.softmax(-1) @ value).view(num_rows, 1, num_heads, value.shape[-1]), None
+
+
+def _attend_behind(prefix: tuple[Tensor, Tensor], query_RHGD: Tensor, score_RHGW: Tensor, value: Tensor) -> Tensor:
+    """Attention to a prefix that all rows share, P tokens long, and to what each row has of its own."""
+    num_rows, num_heads, num_groups, size = query_RHGD.shape
+    key_HPD, value_HPD = prefix[0][0], prefix[1][0]
+    query_HND = query_RHGD.transpose(0, 1).reshape(num_heads, num_rows * num_groups, size)
+    score_HNP = query_HND @ key_HPD.transpose(1, 2)
+    num_shared = key_HPD.shape[1]
+    score_RHGP = score_HNP.view(num_heads, num_rows, num_groups, num_shared).transpose(0, 1)
+    weight_RHGC = torch.cat([score_RHGP, score_RHGW], dim=-1).softmax(-1)
+    weight_HNP = weight_RHGC[..., :num_shared].transpose(0, 1).reshape(num_heads, num_rows * num_groups, num_shared)
+    shared_RHGD = (weight_HNP @ value_HPD).view(num_heads, num_rows, num_groups, -1).transpose(0, 1)
+    return shared_RHGD + weight_RHGC[..., num_shared:] @ value

@@ -1,7 +1,8 @@
 """A causal language model of transformers as a trainable policy.
 
-The weights are float32 masters always: at a learning rate of 1e-6 a bfloat16 weight rounds its update
-away. `dtype = "bfloat16"` computes in bfloat16 (autocast) for sampling and for scoring alike.
+Weights that are trained are float32 masters always: at a learning rate of 1e-6 a bfloat16 weight rounds its update
+away. `dtype = "bfloat16"` computes in bfloat16 (autocast) for sampling and for scoring alike. With adapters
+(`rollouts.lora`) the weights of the base are not trained, and are in the type of the computation.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from polymath.errors import ModelError, PromptError
 from polymath.prompts import Prompt
+from polymath.recipe import LoraSection, RolloutSection
+from polymath.rollouts import lora as adapters
 from polymath.rollouts.answer import Answer, Question, answer
-from polymath.rollouts.decode import decode
+from polymath.rollouts.branches import decode_branches
+from polymath.rollouts.decode import Decoded, decode
 from polymath.rollouts.inference import inference_copy
 from polymath.rollouts.policy import Sampling, TokenScores
+from polymath.rollouts.prompt_scorer import PromptScorer
 from polymath.rollouts.score import score_responses
+from polymath.rollouts.slots import fits_slots
 from polymath.seeds import child_seed
 from polymath.types import Completion, Finish
 
@@ -32,29 +38,56 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 
 
 class LocalPolicy:
-    """A model and its tokenizer on one device."""
+    """A model and its tokenizer on one device.
 
-    def __init__(self, model: Any, tokenizer: Any, *, dtype: str = "float32", max_rows: int = 1024) -> None:
+    With `recompute`, scoring under autograd keeps the inputs of decoder layers alone (gradient checkpointing). With
+    `is_base`, the model's adapters are off: it is the base that they were put into.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        dtype: str = "float32",
+        max_rows: int = 1024,
+        recompute: bool = False,
+        is_base: bool = False,
+    ) -> None:
         self.model = model.eval()  # no dropout: sampler and learner must be the same function
         self.tokenizer = tokenizer
         self.dtype = dtype
         self.max_rows = max_rows
+        self.recompute, self.is_base = recompute, is_base
         self.context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
         self.eos_ids = _eos_ids(model, tokenizer)
         self._copy: tuple[list[int], Any] | None = None
 
     @classmethod
-    def load(cls, path: str, *, device: str = "auto", dtype: str = "float32") -> LocalPolicy:
-        """Load a model directory or hub id; raises ModelError in one line."""
+    def load(
+        cls,
+        path: str,
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        lora: LoraSection | None = None,
+        seed: int = 0,
+        recompute: bool = False,
+    ) -> LocalPolicy:
+        """Load a model directory or hub id; raises ModelError in one line.
+
+        With `lora` adapters are put in, drawn by `seed`, and they alone are trained.
+        """
         if not Path(path).is_dir() and not HUB_ID.fullmatch(path):
             raise ModelError(path, "no such directory", "name a model directory or a hub id (OWNER/NAME)")
         if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
             raise ModelError(path, "has no config.json", "name a directory in the transformers layout")
         target = choose_device(device)
+        weights = torch.bfloat16 if lora is not None and dtype == "bfloat16" else torch.float32
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
             model, info = AutoModelForCausalLM.from_pretrained(
-                path, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+                path, dtype=weights, trust_remote_code=False, use_safetensors=True, output_loading_info=True
             )
         except Exception as error:  # transformers raises many kinds for an absent or torn model
             reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
@@ -64,7 +97,9 @@ class LocalPolicy:
         if info["missing_keys"]:
             missing = sorted(info["missing_keys"])
             raise ModelError(path, f"weights lack {missing[0]} and {len(missing) - 1} more", "fetch the model again")
-        return cls(model.to(target), tokenizer, dtype=dtype)
+        if lora is not None:
+            adapters.attach(model, lora, seed=seed)
+        return cls(model.to(target), tokenizer, dtype=dtype, recompute=recompute)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt, special tokens of the tokenizer or chat template included."""
@@ -97,15 +132,7 @@ class LocalPolicy:
         prompt_ids = [self.encode(prompt) for prompt in prompts]
         found: list[list[Completion]] = [[] for _ in prompts]
         for part, (rows, count) in enumerate(_chunks(len(prompts), n, self.max_rows)):
-            with self._compute():
-                decoded = decode(
-                    self.model,
-                    [prompt_ids[row] for row in rows],
-                    count,
-                    sampling,
-                    child_seed(seed, part),
-                    eos_ids=self.eos_ids,
-                )
+            decoded = self._decode([prompt_ids[row] for row in rows], count, sampling, child_seed(seed, part))
             for row, completions in zip(rows, decoded, strict=True):
                 found[row].extend(
                     Completion(
@@ -119,6 +146,15 @@ class LocalPolicy:
             if on_tokens:
                 on_tokens(sum(len(item.token_ids) for completions in decoded for item in completions))
         return found
+
+    def _decode(
+        self, prompt_ids: Sequence[Sequence[int]], n: int, sampling: Sampling, seed: int
+    ) -> list[list[Decoded]]:
+        if fits_slots(self.model):
+            model = self._for_inference()
+            return decode_branches(model, prompt_ids, n, sampling, seed, eos_ids=self.eos_ids)
+        with self._compute():
+            return decode(self.model, prompt_ids, n, sampling, seed, eos_ids=self.eos_ids)
 
     def answer(
         self,
@@ -182,6 +218,41 @@ class LocalPolicy:
                 with_entropy_gradient=with_entropy_gradient,
             )
 
+    @property
+    def attention_share(self) -> float:
+        """What looking at one token costs, over what all else costs that a token needs: by counting products."""
+        config = self.model.config
+        return 2.0 * int(config.num_hidden_layers) * int(config.hidden_size) / self.num_parameters()
+
+    def num_prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of a prompt."""
+        return len(self.encode(prompt))
+
+    def scorer(self, prompt: Prompt) -> PromptScorer:
+        """Scores trees of responses to this prompt, the prompt computed once; close it after the last backward."""
+        self._copy = None  # training goes on and wants the memory
+        return PromptScorer(self.model, self.encode(prompt), self._compute, recompute=self.recompute)
+
+    @torch.no_grad()
+    def perplexities(self, prompts: Sequence[Prompt]) -> list[float]:
+        """exp of the mean negative log-probability of each prompt's tokens but the first."""
+        found = []
+        for prompt in prompts:
+            ids = torch.tensor([self.encode(prompt)], device=self.model.device)
+            with self._compute():
+                logits_TV = self.model(ids, use_cache=False).logits[0, :-1].float()
+            logprob_T = logits_TV.log_softmax(-1).gather(1, ids[0, 1:, None])
+            found.append(float((-logprob_T.mean()).exp()) if len(logprob_T) else 1.0)
+        return found
+
+    def samples_exactly(self, rollout: RolloutSection) -> bool:
+        """In float32, from the whole distribution: what bfloat16 rounds, sampler and scorer round in their own ways."""
+        return self.dtype == "float32" and rollout.top_p >= 1 and not rollout.top_k
+
+    def weights(self) -> list[torch.Tensor]:
+        """All weights, trainable or not, in the model's order."""
+        return list(self.model.parameters())
+
     def parameters(self) -> list[torch.nn.Parameter]:
         """The trainable weights, in the model's order; tied weights once."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -191,12 +262,23 @@ class LocalPolicy:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def save(self, path: Path) -> None:
-        """Write model (float32 safetensors) and tokenizer in the transformers layout."""
-        self.model.save_pretrained(path)
+        """Write model (safetensors of its masters' type) and tokenizer in the transformers layout.
+
+        Adapters are merged into what is written, so that it is a model like any other, and lie beside it in peft's
+        layout: merged weights do not say which adapters made them.
+        """
+        if self._is_adapted:
+            self._copy = None  # a merged model is as large
+        adapters.merged(self.model).save_pretrained(path)
         self.tokenizer.save_pretrained(path)
+        if self._is_adapted:
+            adapters.save_adapter(self.model, path / adapters.FOLDER)
 
     def load_weights(self, path: Path) -> None:
-        """Take the weights of a directory that `save` wrote, in place."""
+        """Take the weights of a directory that `save` wrote, in place; of a model with adapters, those alone."""
+        if self._is_adapted:
+            adapters.load_adapter(self.model, path / adapters.FOLDER)
+            return
         weights: dict[str, torch.Tensor] = {}
         for file in sorted(path.glob("model*.safetensors")):
             weights.update(load_file(file))
@@ -206,7 +288,12 @@ class LocalPolicy:
             raise ModelError(path, "weights do not fit this model", "resume with the model the run began with")
 
     def frozen_copy(self) -> LocalPolicy:
-        """The same policy with its weights as they are now: a reference for KL."""
+        """The same policy with its weights as they are now: a reference for KL.
+
+        Of a model with adapters it is the base, with the adapters off, and shares all weights: take it before training.
+        """
+        if self._is_adapted:
+            return LocalPolicy(self.model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows, is_base=True)
         model = copy.deepcopy(self.model)
         model.requires_grad_(False)
         return LocalPolicy(model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows)
@@ -217,13 +304,24 @@ class LocalPolicy:
         if self._copy is None or self._copy[0] != changes:
             self._copy = None
             dtype = torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
-            self._copy = (changes, inference_copy(self.model, dtype))
+            plain = adapters.merged(self.model, is_base=self.is_base)
+            self._copy = (changes, inference_copy(plain, dtype))
         return self._copy[1]
 
-    def _compute(self) -> AbstractContextManager[Any]:
-        if self.dtype == "bfloat16":
-            return torch.autocast(self.model.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+    @property
+    def _is_adapted(self) -> bool:
+        return bool(adapters.adapted(self.model))
+
+    @contextmanager
+    def _compute(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self.is_base:
+                stack.enter_context(adapters.switched_off(self.model))
+            if self.dtype == "bfloat16":
+                # The cast weights are kept for the backward pass, but where layers run, and cast them, anew.
+                device = self.model.device.type
+                stack.enter_context(torch.autocast(device, dtype=torch.bfloat16, cache_enabled=not self.recompute))
+            yield
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:

@@ -1,7 +1,7 @@
 """The first seam: what a policy is.
 
 A Policy says something to prompts. A TrainablePolicy also gives log-probabilities under autograd and its
-parameters. B: responses, T: tokens of the longest one.
+parameters. B: responses, T: tokens of the longest one, N: nodes of prefix trees (`rollouts.tree`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from polymath.types import Completion
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from polymath.recipe import RolloutSection
+    from polymath.rollouts.tree import Tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,17 @@ class TokenScores:
     logprob_BT: Tensor
     entropy_BT: Tensor
     mask_BT: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeScores:
+    """Of every node of every tree, one after another: log-probability and, of the choice there, entropy in nats.
+
+    Both are those of logits / temperature. Shape (N,), float32 or wider.
+    """
+
+    logprob_N: Tensor
+    entropy_N: Tensor
 
 
 class Policy(Protocol):
@@ -84,22 +98,48 @@ class StreamingPolicy(Policy, Protocol):
         ...
 
 
+class PromptScorer(Protocol):
+    """Scores responses to one prompt, computed once, until it is closed."""
+
+    def score(self, trees: Sequence[Tree], *, temperature: float, with_entropy_gradient: bool = False) -> NodeScores:
+        """Scores of the nodes of these trees, one tree after another; under autograd where that is on."""
+        ...
+
+    def close(self) -> None:
+        """Carry what gradients have gathered on the prompt into the weights; after the last backward."""
+        ...
+
+
 class TrainablePolicy(Policy, Protocol):
     """A policy whose weights can be changed and saved."""
 
-    def score(
-        self,
-        prompt: Prompt,
-        responses: Sequence[Sequence[int]],
-        *,
-        temperature: float,
-        with_entropy_gradient: bool = False,
-    ) -> TokenScores:
-        """Log-probabilities of responses to one prompt, under autograd unless the caller turned it off."""
+    @property
+    def attention_share(self) -> float:
+        """What looking at one token costs, over what all else costs that a token needs."""
+        ...
+
+    def num_prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of a prompt."""
+        ...
+
+    def scorer(self, prompt: Prompt) -> PromptScorer:
+        """Log-probabilities of responses to this prompt."""
+        ...
+
+    def perplexities(self, prompts: Sequence[Prompt]) -> list[float]:
+        """exp of the mean negative log-probability of each prompt's tokens but the first, as the policy is now."""
+        ...
+
+    def samples_exactly(self, rollout: RolloutSection) -> bool:
+        """Whether the log-probabilities that `sample` reports are those that `scorer` finds, up to rounding."""
         ...
 
     def parameters(self) -> Iterable[torch.nn.Parameter]:
         """The trainable weights, in a stable order."""
+        ...
+
+    def weights(self) -> Iterable[Tensor]:
+        """All weights, trainable or not, in a stable order."""
         ...
 
     def save(self, path: Path) -> None:

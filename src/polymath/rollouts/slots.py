@@ -100,6 +100,12 @@ class Slots(Cache):  # type: ignore[misc]
             layer.keys[slot_N, :, :length] = keys[row_N, :, :length]
             layer.values[slot_N, :, :length] = values[row_N, :, :length]
 
+    def copy(self, from_N: Tensor, to_N: Tensor) -> None:
+        """Copy slots over others."""
+        for layer in self.layers:
+            layer.keys[to_N] = layer.keys[from_N]
+            layer.values[to_N] = layer.values[from_N]
+
     def mask(self) -> Tensor | dict[str, Tensor]:
         """What each slot may look at: 0, else the dtype's lowest number, (R, 1, 1, C); by layer type where they differ.
 
