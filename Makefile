@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports
+.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports parity step-speed
 
 run: .venv/.installed
 	$(BIN)/polymath run recipes/lab.toml
@@ -45,6 +45,15 @@ check-exports: .venv/.installed-test
 	$(BIN)/python benchmarks/check_exports.py --to lm-eval
 	$(BIN)/python benchmarks/check_exports.py --to inspect
 
+# Our advantages, losses and gradients beside TRL's and verl's, each in an environment of its own under build/ (several
+# gigabytes, kept), to 1e-5. One training step beside TRL's and a plain loop: make step-speed SIZE=small (docs/training.md).
+parity: .venv/.installed
+	$(BIN)/python benchmarks/parity
+
+SIZE ?= lab-16x8
+step-speed: .venv/.installed
+	$(BIN)/python benchmarks/one_shot_step.py --size $(SIZE)
+
 # Pre-trains the lab's model anew (about half an hour); the shipped weights are the result of this command.
 lab: .venv/.installed
 	$(BIN)/polymath lab pretrain build/lab-model
@@ -61,7 +70,8 @@ lab: .venv/.installed
 	  { SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
 	    $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "Chromium could not be installed: the browser tests will fail until it is"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hypothesis pint pytest pyyaml scipy
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt bitsandbytes hypothesis peft pint \
+	  py-spy pytest pyyaml scipy tensorboard
 	touch $@
 
 .venv/.installed-dev: .venv/.installed-test

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 # A commit passes or fails the same way every time; `make test-slow` looks for new counterexamples.
-settings.register_profile("commit", derandomize=True)
-settings.register_profile("explore", derandomize=False, max_examples=1_000)
+settings.register_profile("commit", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, max_examples=1_000, deadline=None)
 settings.load_profile("commit")
 
 ROOT = Path(__file__).parent.parent

@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from polymath.errors import RunFolderError, Stopped
+from polymath.errors import RecipeError, RunFolderError, Stopped
 from polymath.machine import choose_threads, command_line, describe_machine, source_commit, usable_cpus, versions
 from polymath.progress import ProgressLine
 from polymath.prompts import Template, demonstrate, load_template, render_all
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from polymath.evaluation.suites import Suite
     from polymath.rewards import RewardFunction
     from polymath.rollouts.local import LocalPolicy
+    from polymath.training.demonstrations import Demonstrations
 
 
 LOG = "log.txt"
@@ -38,11 +40,19 @@ _POLL_S = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Samples that were chosen from a pool for a recipe, and how: what run.json says under `selection`."""
+
+    samples: list[Sample]
+    selection: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A recipe with everything it names loaded and found to fit together.
 
-    The samples carry the label that they are trained on. Problems are asked in `asked_with`: the training
-    template, behind worked demonstrations where the recipe wants them.
+    The samples carry the label that they are trained on; `stage_places` are those of each stage. Problems are asked in
+    `asked_with`: the training template, behind worked demonstrations where the recipe wants them.
     """
 
     recipe: Recipe
@@ -53,10 +63,14 @@ class Job:
     suite: Suite
     protocol: Protocol
     rewards: Mapping[str, RewardFunction]
+    selection: Mapping[str, Any] | None = None
+    stage_places: list[list[int]] | None = None
+    dev: tuple[Suite, Protocol] | None = None
+    demonstrations: Demonstrations | None = None
 
 
-def load_policy(path: str, *, device: str, dtype: str, threads: int) -> LocalPolicy:
-    """The policy at a model directory or hub id; `lab` is the embedded model."""
+def load_policy(path: str, *, device: str, dtype: str, threads: int, **options: Any) -> LocalPolicy:
+    """The policy at a model directory or hub id; `lab` is the embedded model. Options are those of LocalPolicy.load."""
     import huggingface_hub
     import torch
     import transformers
@@ -69,7 +83,7 @@ def load_policy(path: str, *, device: str, dtype: str, threads: int) -> LocalPol
     if path != "lab" and not Path(path).is_dir():
         print(f"model {path} from the hub", file=sys.stderr)
     torch.set_num_threads(threads)
-    return LocalPolicy.load(str(model_dir()) if path == "lab" else path, device=device, dtype=dtype)
+    return LocalPolicy.load(str(model_dir()) if path == "lab" else path, device=device, dtype=dtype, **options)
 
 
 def prepare(
@@ -79,18 +93,31 @@ def prepare(
     *,
     with_suite: bool,
     num_threads: int | None = None,
+    chosen: Chosen | None = None,
 ) -> Job:
     """Load everything a recipe names; raises UserError for whatever does not exist or fit.
 
-    `num_threads` is what engine.threads = auto means here; by default it looks at affinity and load.
+    `chosen` is what the recipe's selector chose; a run that has begun has its samples on disk. `num_threads` is what
+    engine.threads = auto means here; by default it looks at affinity and load.
     """
     from polymath.evaluation.evaluate import check_room
     from polymath.rewards import check_rewards
     from polymath.samples.sources import load_samples
 
     check_rewards(recipe.reward.weights(), recipe.reward.options, rewards, max_tokens=recipe.rollout.max_tokens)
+    if recipe.model.lora is not None and recipe.kl.coefficient and recipe.kl.reference == "ema":
+        remedy = 'use reference = "initial", or train all weights'
+        raise RecipeError("kl.reference", "cannot be an average with model.lora, whose reference is the base", remedy)
     is_begun = (folder.path / "run.json").exists()
-    samples = folder.read_samples() if is_begun else load_samples(recipe.sample)
+    if is_begun:
+        samples = folder.read_samples()
+    else:
+        # The whole pool must never pass for what is chosen from it.
+        assert (chosen is None) == (recipe.sample.selector is None), "who prepares a run has its samples chosen"
+        samples = chosen.samples if chosen is not None else load_samples(recipe.sample)
+    stage_places = folder.read_info().get("stage_places") if is_begun else None
+    if not is_begun and any(stage.sample for stage in recipe.stages):
+        samples, stage_places = _with_stages(samples, recipe)
     template = load_template(recipe.prompt.template, recipe.prompt.file, is_chat=recipe.prompt.chat)
     # A run that only trains needs no benchmark files.
     suite, protocol = _load_test(recipe.evaluate, template, recipe.evaluate.suite if with_suite else "lab")
@@ -98,8 +125,17 @@ def prepare(
     setting = num_threads if num_threads and recipe.engine.threads == "auto" else recipe.engine.threads
     threads = folder.read_info()["threads"] if is_begun else choose_threads(setting)
     print(f"threads {threads} of {usable_cpus()} processors (engine.threads)", file=sys.stderr)
-    policy = load_policy(recipe.model.path, device=recipe.model.device, dtype=recipe.model.dtype, threads=threads)
+    policy = load_policy(
+        recipe.model.path,
+        device=recipe.model.device,
+        dtype=recipe.model.dtype,
+        threads=threads,
+        lora=recipe.model.lora,
+        seed=recipe.seed,
+        recompute=recipe.train.gradient_checkpointing,
+    )
     policy.check_fit(render_all(samples, template), recipe.rollout.max_tokens)
+    demonstrations = _load_demonstrations(recipe, folder, samples, template, policy)
     if not is_begun:
         samples = edit_labels(samples, recipe, policy, template)
     asked_with = demonstrate(samples, template) if recipe.evaluate.demonstrate else template
@@ -114,7 +150,41 @@ def prepare(
         suite=suite,
         protocol=protocol,
         rewards=rewards,
+        selection=chosen.selection if chosen is not None else None,
+        stage_places=stage_places,
+        dev=_load_test(recipe.evaluate, template, recipe.evaluate.dev) if recipe.evaluate.dev else None,
+        demonstrations=demonstrations,
     )
+
+
+def _load_demonstrations(
+    recipe: Recipe, folder: RunFolder, samples: list[Sample], template: Template, policy: LocalPolicy
+) -> Demonstrations | None:
+    """What a recipe imitates, None where it imitates nothing; a run that has begun has its demonstrations on disk."""
+    from polymath.training import demonstrations
+
+    if not demonstrations.are_wanted(recipe):
+        return None
+    if (folder.path / demonstrations.FILE).exists():
+        return demonstrations.read_demonstrations(folder)
+    found = demonstrations.load_demonstrations(recipe.demonstrations, samples, template)
+    found = demonstrations.keep_fitting(found, policy)
+    print(found.tell(), file=sys.stderr)
+    return found
+
+
+def _with_stages(samples: list[Sample], recipe: Recipe) -> tuple[list[Sample], list[list[int]]]:
+    """All samples of a run in stages, and the places of those of each stage."""
+    from polymath.samples.sources import find_sample
+
+    found = {sample.id: sample for sample in samples}
+    ids = []
+    for stage in recipe.stages:
+        own = find_sample(stage.sample) if stage.sample else samples
+        found |= {sample.id: sample for sample in own if sample.id not in found}
+        ids.append([sample.id for sample in own])
+    place_of = {id_: place for place, id_ in enumerate(found)}
+    return list(found.values()), [[place_of[id_] for id_ in of_stage] for of_stage in ids]
 
 
 def _load_test(settings: EvaluateSection, template: Template, suite_name: str) -> tuple[Suite, Protocol]:
@@ -164,6 +234,10 @@ def begin(folder: RunFolder, job: Job) -> None:
 
     path = str(model_dir()) if job.recipe.model.path == "lab" else job.recipe.model.path
     folder.write_samples(job.samples)
+    if job.demonstrations is not None:
+        from polymath.training.demonstrations import write_demonstrations
+
+        write_demonstrations(folder, job.demonstrations)
     folder.write_info(
         name=job.recipe.name,
         status="running",
@@ -183,6 +257,9 @@ def begin(folder: RunFolder, job: Job) -> None:
             "num_parameters": job.policy.num_parameters(),
         },
         seconds=0.0,
+        **({"selection": job.selection} if job.selection is not None else {}),
+        **({"stage_places": job.stage_places} if job.stage_places is not None else {}),
+        **({"demonstrations": job.demonstrations.summary()} if job.demonstrations is not None else {}),
     )
 
 
@@ -196,36 +273,72 @@ def before_and_after(job: Job, folder: RunFolder, *, until: int | None = None) -
     last = job.recipe.train.num_steps if until is None else min(until, job.recipe.train.num_steps)
     if last == 0:
         return
+    from polymath.reporting.card import write_card
+
     train_job(job, folder, until=last)
-    _record(job, folder, step=last)
+    step = min(last, folder.last_step())
+    _record(job, folder, step=step)
+    write_card(folder, step)
 
 
 def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
     """Train, to the recipe's last step or to `until`; raises RunFolderError where training is beyond that already."""
     from polymath.engines import ENGINES
+    from polymath.trackers import open_trackers, send
     from polymath.training.checkpoints import newest_checkpoint
+    from polymath.training.demonstrations import weigh_demonstrations
 
     recipe = job.recipe
+    shown = job.demonstrations.kept if job.demonstrations is not None else ()
     if until is not None and until < recipe.train.num_steps:
         found = newest_checkpoint(folder)
         if found is not None and found[0] > until:
             raise RunFolderError(folder.path, f"is trained beyond step {until}", "ask for a later step")
-        # Nothing in a step depends on how many are to follow, so the first steps of a long run are a short run.
-        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"num_steps": until})})
+
+    last = recipe.train.num_steps if until is None else min(until, recipe.train.num_steps)
 
     def evaluate_when_due(step: int) -> None:
         every = job.recipe.evaluate.every
         if every and step % every == 0 and step < job.recipe.train.num_steps:
             _record(job, folder, step=step)
+        if job.dev is not None and (step % recipe.train.save_every == 0 or step == last):
+            _record_step(recipe, job.policy, *job.dev, job.asked_with, folder, step=step)
 
-    ENGINES[recipe.engine.name](
-        recipe,
-        job.samples,
-        job.policy,
-        folder,
-        rewards=job.rewards,
-        reference=job.policy.frozen_copy() if job.recipe.kl.coefficient else None,
-        after_step=evaluate_when_due,
+    begun = newest_checkpoint(folder)
+    trackers = open_trackers(
+        recipe.log, folder.path, config=recipe.model_dump(mode="json"), first_step=begun[0] + 1 if begun else 1
+    )
+    try:
+        ENGINES[recipe.engine.name](
+            recipe,
+            job.samples,
+            job.policy,
+            folder,
+            rewards=job.rewards,
+            reference=reference_of(recipe, job.policy),
+            stage_places=job.stage_places,
+            demonstrations=weigh_demonstrations(shown, job.policy),
+            after_step=evaluate_when_due,
+            on_row=partial(send, trackers),
+            until=until,
+        )
+    finally:
+        for tracker in trackers:
+            tracker.close()
+    found = newest_checkpoint(folder)
+    if found is not None and found[0] < last:
+        folder.write_info(ended_at=found[0])  # by `stop` of the recipe: a stopped process raises
+
+
+def reference_of(recipe: Recipe, policy: LocalPolicy) -> LocalPolicy | None:
+    """The policy as it is now, for KL to be measured against, where the recipe or one of its stages measures it."""
+    return policy.frozen_copy() if measures_kl(recipe) else None
+
+
+def measures_kl(recipe: Recipe) -> bool:
+    """Whether the recipe, or one of its stages, has a KL term."""
+    return bool(recipe.kl.coefficient) or any(
+        stage.overrides.get("kl", {}).get("coefficient") for stage in recipe.stages
     )
 
 

@@ -12,13 +12,14 @@ import json
 import tokenize
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from polymath.recipe import Recipe, arm_recipe
 from polymath.runs import RunFolder
 from polymath.samples.sources import load_samples
 
 # From the world to the verdict: what a model is asked, does, learns, and how that is judged. What carries these
-# from one to the other (jobs.py, api.py, runs.py) is not in it.
+# from one to the other (jobs.py, api, runs.py) is not in it.
 DECIDING = (
     "types.py",
     "seeds.py",
@@ -48,8 +49,8 @@ DECIDING = (
 )
 # From the rows of an evaluation to the numbers of a table.
 TABULATING = ("evaluation/statistics.py", "reporting/compare.py", "reporting/recording.py")
-# Not decided by the recipe: when, how fast and how large.
-_PASSING = ("time/", "memory/", "step_time", "tokens_per_s")
+# What a step's metrics must agree in. The log may gain others without a result being another.
+_TELLING = ("step", "reward", "accuracy", "loss", "grad_norm", "entropy", "kl", "num_tokens")
 
 
 def code_hash(names: Sequence[str] = DECIDING) -> str:
@@ -64,21 +65,25 @@ def code_hash(names: Sequence[str] = DECIDING) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """sha256 of the resolved recipe, without what a machine decides, and of the samples that its names stand for."""
-    table = recipe.model_dump(mode="json", exclude={"name": True, "engine": True, "model": {"device"}})
+    """sha256 of the resolved recipe, without what a machine decides, and of the samples that its names stand for.
+
+    Keys at their default are not in it, so that a recipe stays the same when recipes gain keys.
+    """
+    decided: Any = {"name": True, "engine": True, "model": {"device"}}
+    table = recipe.model_dump(mode="json", exclude=decided, exclude_defaults=True)
     sections = [recipe.sample, *(arm_recipe(recipe, name).sample for name in recipe.arms)]
     named = [sample.id for section in sections for sample in load_samples(section)]
     return hashlib.sha256(json.dumps([table, named], sort_keys=True).encode()).hexdigest()
 
 
 def result_hash(run: RunFolder) -> str:
-    """sha256 of a run's metrics, times and memory left out, and of every answer and verdict of its evaluations.
+    """sha256 of what a run's metrics say of every step, and of every answer and verdict of its evaluations.
 
     Arms and replicates are not in it. Equal where training and evaluation were the same bit for bit.
     """
     digest = hashlib.sha256()
     for row in run.read_metrics():
-        stable = {key: row[key] for key in sorted(row) if not key.startswith(_PASSING)}
+        stable = {key: row[key] for key in _TELLING if key in row}
         digest.update(json.dumps(stable).encode())
     for path in sorted((run.path / "evaluations").glob("*/*.jsonl")):
         digest.update(f"{path.parent.name}/{path.name}".encode() + path.read_bytes())

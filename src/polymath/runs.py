@@ -153,7 +153,11 @@ class RunFolder:
     def is_evaluated(self) -> bool:
         """The evaluation after its last step, and so all it was to do, is on disk."""
         recipe = self.read_recipe()
-        return recipe.train.num_steps in self.evaluated_steps(recipe.evaluate.suite, recipe.evaluate.protocol)
+        return self.last_step() in self.evaluated_steps(recipe.evaluate.suite, recipe.evaluate.protocol)
+
+    def last_step(self) -> int:
+        """The step that training ends with: the recipe's last one, or an earlier one where `stop` ended it."""
+        return int(self.read_info().get("ended_at", self.read_recipe().train.num_steps))
 
     # --- arms and replicates
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from polymath.recipe import AdvantageSection
 from polymath.training.advantages import grpo
 
 # k right of 8 -> advantage of a right and of a wrong rollout (verl's GRPO, ddof 1, eps 1e-6).
@@ -20,7 +21,7 @@ GROUPS_OF_8 = [
 def advantages(rewards, counted=None, scale_by_std=True):
     reward_PG = torch.tensor([rewards], dtype=torch.float64)
     counted_PG = torch.ones_like(reward_PG) if counted is None else torch.tensor([counted], dtype=torch.float64)
-    return grpo(reward_PG, counted_PG, scale_by_std=scale_by_std)[0].tolist()
+    return grpo(reward_PG, counted_PG, AdvantageSection(scale_by_std=scale_by_std))[0].tolist()
 
 
 @pytest.mark.parametrize(("num_right", "right", "wrong"), GROUPS_OF_8)
@@ -51,5 +52,5 @@ def test_a_lone_counted_rollout_has_nobody_to_compare_with():
 
 def test_groups_never_mix():
     reward_PG = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
-    found = grpo(reward_PG, torch.ones_like(reward_PG), scale_by_std=False)
+    found = grpo(reward_PG, torch.ones_like(reward_PG), AdvantageSection(scale_by_std=False))
     assert found.tolist() == [[0.5, -0.5], [0.0, 0.0]]

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from polymath.training.losses import clipped_policy_loss, k3, sequence_mean, token_mean
+from polymath.recipe import LossSection
+from polymath.training.losses import Lengths, clip, k3, sequence_mean, token_mean
 
 # old probability, new probability, advantage -> loss at epsilon 0.2 (low) and 0.28 (high)
 CLIPS = [
@@ -20,14 +21,10 @@ CLIPS = [
 
 @pytest.mark.parametrize(("old", "new", "advantage", "loss"), CLIPS)
 def test_the_ratio_is_clipped_on_the_side_that_would_gain(old, new, advantage, loss):
-    found = clipped_policy_loss(
-        torch.tensor([[math.log(new)]]),
-        torch.tensor([[math.log(old)]]),
-        torch.tensor([advantage]),
-        epsilon_low=0.2,
-        epsilon_high=0.28,
-    )
-    assert found.item() == pytest.approx(loss, rel=1e-5)
+    settings = LossSection(epsilon_low=0.2, epsilon_high=0.28)
+    found = clip(torch.tensor(math.log(new)), torch.tensor(math.log(old)), settings)
+    of_unit = found.up if advantage > 0 else found.down
+    assert abs(advantage) * of_unit.item() == pytest.approx(loss, rel=1e-5)
 
 
 def test_k3_is_zero_at_equality_and_unbiased():
@@ -38,5 +35,6 @@ def test_k3_is_zero_at_equality_and_unbiased():
 
 
 def test_aggregations_weigh_tokens_as_they_say():
-    assert sequence_mean([1, 4]) == [0.5, 0.125]
-    assert token_mean([1, 4]) == [0.2, 0.2]
+    lengths = Lengths(tokens=[1, 4], micro_batch=[0, 0], max_tokens=8)
+    assert sequence_mean(lengths) == [0.5, 0.125]
+    assert token_mean(lengths) == [0.2, 0.2]

@@ -1,5 +1,5 @@
 """The second seam: recipe and samples in, run folder out."""
 
-from polymath.engines.local import train
+from polymath.engines import local, sft
 
-ENGINES = {"local": train}
+ENGINES = {"local": local.train, "sft": sft.train}

@@ -3,6 +3,7 @@
 A checkpoint is a folder in the transformers layout plus
 
     optimizer.safetensors    moments and step count of every weight, by its place in the parameter list
+    adapter/                 adapters in peft's layout, where they are what is trained: the weights are merged with them
     checkpoint.json          step, and size and sha256 of every other file; written last
 
 It is written under a temporary name, synced and renamed. A folder whose checkpoint.json is missing or does
@@ -15,7 +16,9 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,10 +28,18 @@ from polymath.rollouts.policy import TrainablePolicy
 from polymath.runs import RunFolder, remove_folder, telling_disk_errors
 
 MANIFEST = "checkpoint.json"
+# Where bitsandbytes puts what belongs to 8-bit moments in a state_dict; it takes it back without this key as well.
+QUANTIZED = "__bnb_optimizer_quant_state__"
 
 
-def save_checkpoint(run: RunFolder, policy: TrainablePolicy, optimizer: torch.optim.Optimizer, step: int) -> Path:
-    """Write checkpoints/step-N, whole or not at all."""
+def save_checkpoint(
+    run: RunFolder,
+    policy: TrainablePolicy,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    extras: Sequence[Callable[[Path], None]] = (),
+) -> Path:
+    """Write checkpoints/step-N, whole or not at all. `extras` write what else belongs to it into the folder."""
     final = run.checkpoints / f"step-{step}"
     temporary = run.checkpoints / f".step-{step}.tmp"
     with telling_disk_errors(final):
@@ -37,9 +48,12 @@ def save_checkpoint(run: RunFolder, policy: TrainablePolicy, optimizer: torch.op
             temporary.mkdir(parents=True)
             policy.save(temporary)
             save_file(_optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
-            files = {path.name: _describe(path) for path in sorted(temporary.iterdir())}
+            for write in extras:
+                write(temporary)
+            written = sorted(path for path in temporary.rglob("*") if path.is_file())
+            files = {path.relative_to(temporary).as_posix(): _describe(path) for path in written}
             (temporary / MANIFEST).write_text(json.dumps({"step": step, "files": files}, indent=2) + "\n")
-            for path in (*temporary.iterdir(), temporary):
+            for path in (*temporary.rglob("*"), temporary):
                 _sync(path)
             if final.exists():
                 remove_folder(final)
@@ -52,10 +66,21 @@ def save_checkpoint(run: RunFolder, policy: TrainablePolicy, optimizer: torch.op
     return final
 
 
-def prune_checkpoints(run: RunFolder, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
+def prune_checkpoints(run: RunFolder, keep: int, best: int | None = None) -> None:
+    """Remove all but the newest `keep` checkpoints and the one of step `best`."""
     for step in checkpoint_steps(run)[:-keep]:
-        remove_folder(run.checkpoints / f"step-{step}")
+        if step != best:
+            remove_folder(run.checkpoints / f"step-{step}")
+
+
+def best_checkpoint(run: RunFolder, suite: str, protocol: str) -> int | None:
+    """The checkpoint with the greatest strict mean on this suite, the earliest of equal ones; None before any."""
+    means = {}
+    for step in checkpoint_steps(run):
+        summary = run.evaluation_paths(step, suite, protocol)[1]
+        if summary.exists():
+            means[step] = json.loads(summary.read_text(encoding="utf-8"))["mean"]
+    return max(means, key=lambda step: (means[step], -step)) if means else None
 
 
 def checkpoint_steps(run: RunFolder) -> list[int]:
@@ -86,24 +111,44 @@ def load_checkpoint(path: Path, policy: TrainablePolicy, optimizer: torch.optim.
     policy.load_weights(path)
     tensors = load_file(path / "optimizer.safetensors")
     parameters = optimizer.param_groups[0]["params"]
-    names = ("step", "exp_avg", "exp_avg_sq")
-    state = {
-        place: {name: tensors[f"{name}.{place}"] for name in names}
-        for place in range(len(parameters))
-        if f"step.{place}" in tensors
-    }
-    if any(state[place]["exp_avg"].shape != parameters[place].shape for place in state):
-        raise RunFolderError(path, "optimizer state does not fit the model", "resume with the model the run began with")
+    state: dict[int, dict[str, Any]] = {}
+    for key, tensor in tensors.items():
+        name, _, place = key.rpartition(".")
+        state.setdefault(int(place), {})[name] = tensor
+    own = _moments_of(optimizer)
+    if any(
+        place >= len(parameters)
+        or not own <= set(entry)
+        or any(entry[name].shape != parameters[place].shape for name in own)
+        for place, entry in state.items()
+    ):
+        raise RunFolderError(
+            path, "optimizer state does not fit the model", "resume with the recipe the run began with"
+        )
+    if "state1" in own:
+        for entry in state.values():
+            entry["step"] = int(entry["step"])  # bitsandbytes counts in integers
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def _moments_of(optimizer: torch.optim.Optimizer) -> set[str]:
+    """Names of what an optimizer keeps of every weight, in the weight's shape."""
+    return {"exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.AdamW) else {"state1", "state2"}
+
+
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{name}.{place}": value.detach().cpu().contiguous()
-        for place, entry in state.items()
-        for name, value in entry.items()
-    }
+    """Every tensor of the state by name and place of its weight; a plain number becomes a tensor."""
+    found: dict[str, torch.Tensor] = {}
+    shared: set[int] = set()
+    for place, entry in optimizer.state_dict()["state"].items():
+        flat = dict(entry)
+        flat |= flat.pop(QUANTIZED, {})
+        for name, value in flat.items():
+            tensor = torch.as_tensor(value).detach().cpu().contiguous()
+            # The table of the 8-bit numbers is one for all weights, and safetensors writes no tensor twice.
+            found[f"{name}.{place}"] = tensor.clone() if tensor.data_ptr() in shared else tensor
+            shared.add(tensor.data_ptr())
+    return found
 
 
 def _describe(path: Path) -> dict[str, object]:

@@ -1,43 +1,63 @@
 """One rollout step's weighed responses in, changed weights out.
 
-The responses are split by group into `updates_per_step` parts; each part is one optimizer step, run in
-micro-batches whose losses add up to the part's loss. With one update the policy is its own old policy, so
-no second forward is needed; with more, the old log-probabilities are taken once before the first.
+The responses are split by group into `updates_per_step` parts; each part is one optimizer step, run in micro-batches
+whose losses add up to the part's loss. With one update the policy is its own old policy, so no second forward is
+needed; with more, the old log-probabilities are those that the responses were sampled with where they are exact, and
+else taken once before the first update.
+
+N: nodes of a micro-batch (`training.pushes`).
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from polymath.errors import TrainingError
+from polymath.errors import RecipeError, TrainingError
 from polymath.prompts import Prompt
 from polymath.recipe import Recipe
-from polymath.rollouts.policy import TokenScores, TrainablePolicy
-from polymath.training.losses import AGGREGATIONS, KL_ESTIMATORS, LOSSES
+from polymath.rollouts.policy import PromptScorer, TrainablePolicy
+from polymath.training.credit import Seen, Weighed, assign, needs_survey
+from polymath.training.losses import (
+    AGGREGATIONS,
+    KL_ESTIMATORS,
+    RESPONSE_LOSSES,
+    TOKEN_LOSSES,
+    Lengths,
+    mirror,
+)
+from polymath.training.pushes import MicroBatch, Pushes, cut, push
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weighed:
-    """One response with the advantage it is pushed by."""
+def make_optimizer(policy: TrainablePolicy, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW over the policy's weights, with the recipe's constants; its moments in 8 bits where that is wanted.
 
-    prompt: Prompt
-    token_ids: tuple[int, ...]
-    advantage: float
-
-
-def make_optimizer(policy: TrainablePolicy, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over the policy's weights, with the recipe's constants."""
+    Raises RecipeError where the package for it is missing.
+    """
     settings = recipe.optimizer
-    return torch.optim.AdamW(
+    kind: Any = torch.optim.AdamW
+    if settings.name == "adamw_8bit":
+        # It warns of 4-bit kernels that nobody asked for.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        try:
+            from bitsandbytes.optim import AdamW8bit  # slow to import, and few want it
+        except ImportError as error:
+            remedy = "install it: pip install 'polymath-learning[8bit]'"
+            raise RecipeError("optimizer.name", "adamw_8bit needs the package bitsandbytes", remedy) from error
+        kind = AdamW8bit
+    found: torch.optim.Optimizer = kind(
         policy.parameters(),
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,
     )
+    return found
 
 
 def improve(
@@ -46,21 +66,29 @@ def improve(
     batch: Sequence[Weighed],
     recipe: Recipe,
     reference: TrainablePolicy | None,
+    *,
+    entropy_coefficient: float | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Take the step's optimizer steps and return what they measured, averaged over them.
 
-    Means of entropy, kl and clip ratios are over tokens; grad_norm is before clipping. Raises TrainingError
-    when loss or gradient is not finite; the weights are then those of before that optimizer step.
+    Means of entropy, kl and clip ratios are over tokens; grad_norm is before clipping. `entropy_coefficient` stands for
+    that of the recipe where a controller sets it. Raises TrainingError when loss or gradient is not finite; the weights
+    are then those of before that optimizer step.
     """
     num_updates = recipe.train.updates_per_step
+    if needs_survey(recipe.advantage, recipe.loss):
+        batch = assign(batch, survey(policy, batch, recipe), recipe.advantage, recipe.loss, seed)
+    if num_updates > 1 and any(item.old_logprobs is None for item in batch):
+        seen = survey(policy, batch, recipe)
+        batch = [
+            item if item.old_logprobs is not None else replace(item, old_logprobs=one.logprob_T)
+            for item, one in zip(batch, seen, strict=True)
+        ]
     size = len(batch) // num_updates
-    parts = [batch[start : start + size] for start in range(0, size * num_updates, size)]
-    if num_updates == 1:
-        return update_once(policy, optimizer, batch, None, recipe, reference)
-    old = [_old_logprobs(policy, part, recipe) for part in parts]
     measured = [
-        update_once(policy, optimizer, part, old_logprobs, recipe, reference)
-        for part, old_logprobs in zip(parts, old, strict=True)
+        update_once(policy, optimizer, batch[start : start + size], recipe, reference, entropy_coefficient)
+        for start in range(0, size * num_updates, size)
     ]
     return {name: sum(row[name] for row in measured) / num_updates for name in measured[0]}
 
@@ -69,30 +97,65 @@ def update_once(
     policy: TrainablePolicy,
     optimizer: torch.optim.Optimizer,
     part: Sequence[Weighed],
-    old_logprobs: Sequence[Tensor] | None,
     recipe: Recipe,
     reference: TrainablePolicy | None,
+    entropy_coefficient: float | None = None,
 ) -> dict[str, float]:
-    """One optimizer step on these responses."""
-    weights = AGGREGATIONS[recipe.loss.aggregation]([len(item.token_ids) for item in part])
+    """One optimizer step on these responses. Those without old log-probabilities were said by the policy as it is."""
+    entropy = recipe.entropy.coefficient if entropy_coefficient is None else entropy_coefficient
+    micros = _cut(policy, part, recipe)
+    weights = _weigh_tokens(part, micros, recipe)
     optimizer.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
-    for rows in micro_batches(part, recipe.train.micro_batch_tokens):
-        loss, measured = _micro_loss(policy, part, rows, weights, old_logprobs, recipe, reference)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, value in measured.items():
-            sums[name] = sums.get(name, 0.0) + value
+    for prompt, of_prompt in _by_prompt(micros).items():
+        scorer = policy.scorer(prompt)
+        other = reference.scorer(prompt) if reference is not None else None
+        for micro in of_prompt:
+            pushes = push(micro, part, weights)
+            loss, measured = _micro_loss(scorer, other, micro, pushes, part, recipe, entropy)
+            loss.backward()  # type: ignore[no-untyped-call]
+            for name, value in measured.items():
+                sums[name] = sums.get(name, 0.0) + value
+        scorer.close()
     grad_norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), recipe.optimizer.max_grad_norm))
     num_tokens = sums.pop("num_tokens")
+    num_nodes = sums.pop("num_nodes")
     loss_value = sums.pop("loss")
-    if not (torch.isfinite(torch.tensor(grad_norm)) and torch.isfinite(torch.tensor(loss_value))):
+    if not (math.isfinite(grad_norm) and math.isfinite(loss_value)):
         optimizer.zero_grad(set_to_none=True)
         raise TrainingError(
             "update", f"loss {loss_value} or gradient norm {grad_norm} is not finite", "lower optimizer.learning_rate"
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"loss": loss_value, "grad_norm": grad_norm, **{name: total / num_tokens for name, total in sums.items()}}
+    means = {name: total / num_tokens for name, total in sums.items()}
+    return {"loss": loss_value, "grad_norm": grad_norm, "computed_frac": num_nodes / num_tokens, **means}
+
+
+def look(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> dict[str, float]:
+    """What a step without an update measures: the mean token entropy."""
+    seen = survey(policy, batch, recipe)
+    return {"entropy": float(torch.cat([one.entropy_T for one in seen]).double().mean())}
+
+
+@torch.no_grad()
+def survey(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> list[Seen]:
+    """Log-probabilities and entropies of each response's tokens under the policy as it is now."""
+    found: dict[int, Seen] = {}
+    for prompt, micros in _by_prompt(_cut(policy, batch, recipe)).items():
+        scorer = policy.scorer(prompt)
+        for micro in micros:
+            scores = scorer.score(micro.trees, temperature=recipe.rollout.temperature)
+            logprob_N, entropy_N = scores.logprob_N.cpu(), scores.entropy_N.cpu()
+            num_nodes = 0
+            for tree, members in zip(micro.trees, micro.members, strict=True):
+                for path, places in zip(tree.paths() + num_nodes, members, strict=True):
+                    path = path[: len(batch[places[0]].token_ids)]
+                    one = Seen(logprob_T=logprob_N[path], entropy_T=entropy_N[path])
+                    found.update(dict.fromkeys(places, one))
+                num_nodes += len(tree)
+        scorer.close()
+    return [found[place] for place in range(len(batch))]
 
 
 def micro_batches(part: Sequence[Weighed], max_tokens: int) -> Iterator[list[int]]:
@@ -108,76 +171,109 @@ def micro_batches(part: Sequence[Weighed], max_tokens: int) -> Iterator[list[int
             rows = rows[count:]
 
 
+def _cut(policy: TrainablePolicy, part: Sequence[Weighed], recipe: Recipe) -> list[MicroBatch]:
+    lengths = {prompt: policy.num_prompt_tokens(prompt) for prompt in dict.fromkeys(item.prompt for item in part)}
+    return cut(part, recipe.train.micro_batch_tokens, lengths, policy.attention_share)
+
+
+def _by_prompt(micros: Sequence[MicroBatch]) -> dict[Prompt, list[MicroBatch]]:
+    found: dict[Prompt, list[MicroBatch]] = {}
+    for micro in micros:
+        found.setdefault(micro.prompt, []).append(micro)
+    return found
+
+
+def _weigh_tokens(part: Sequence[Weighed], micros: Sequence[MicroBatch], recipe: Recipe) -> list[float]:
+    """The weight of a token of each response."""
+    micro_of = {place: number for number, micro in enumerate(micros) for place in micro.places}
+    lengths = Lengths(
+        tokens=[len(item.token_ids) for item in part],
+        micro_batch=[micro_of[place] for place in range(len(part))],
+        max_tokens=recipe.rollout.max_tokens,
+    )
+    return AGGREGATIONS[recipe.loss.aggregation](lengths)
+
+
 def _micro_loss(
-    policy: TrainablePolicy,
+    scorer: PromptScorer,
+    reference: PromptScorer | None,
+    micro: MicroBatch,
+    pushes: Pushes,
     part: Sequence[Weighed],
-    rows: Sequence[int],
-    weights: Sequence[float],
-    old_logprobs: Sequence[Tensor] | None,
     recipe: Recipe,
-    reference: TrainablePolicy | None,
+    entropy_coefficient: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """This micro-batch's share of the loss, and sums over its tokens."""
-    scores = _score(policy, part, rows, recipe, with_entropy_gradient=recipe.entropy.coefficient != 0)
-    logprob_BT, mask_BT = scores.logprob_BT, scores.mask_BT
-    device = logprob_BT.device
-    advantage_B = torch.tensor([part[row].advantage for row in rows], device=device)
-    token_weight_BT = torch.tensor([weights[row] for row in rows], device=device)[:, None] * mask_BT
-    if old_logprobs is None:
-        old_BT = logprob_BT.detach()
-    else:
-        old_BT = torch.nn.utils.rnn.pad_sequence([old_logprobs[row] for row in rows], batch_first=True)
-    loss_BT = LOSSES[recipe.loss.name](
-        logprob_BT,
-        old_BT,
-        advantage_B,
-        epsilon_low=recipe.loss.epsilon_low,
-        epsilon_high=recipe.loss.epsilon_high,
+    temperature, is_entropy_loss = recipe.rollout.temperature, recipe.loss.name == "entropy"
+    scores = scorer.score(
+        micro.trees,
+        temperature=temperature,
+        with_entropy_gradient=entropy_coefficient != 0 or is_entropy_loss,
     )
+    logprob_N = scores.logprob_N
+    old_N = _old_of_nodes(micro, pushes, part, logprob_N.detach())
     measured: dict[str, float] = {}
+    loss = recipe.loss.coefficient * _policy_loss(logprob_N, old_N, pushes, recipe, measured)
+    tokens_N, weight_N = pushes.of_nodes("tokens", logprob_N), pushes.of_nodes("weight", logprob_N)
     if reference is not None:
         with torch.no_grad():
-            reference_BT = _score(reference, part, rows, recipe).logprob_BT
-        kl_BT = KL_ESTIMATORS[recipe.kl.estimator](logprob_BT, reference_BT)
-        loss_BT = loss_BT + recipe.kl.coefficient * kl_BT
-        measured["kl"] = float((kl_BT.detach() * mask_BT).sum())
-    if recipe.entropy.coefficient:
-        loss_BT = loss_BT - recipe.entropy.coefficient * scores.entropy_BT
-    loss = (loss_BT * token_weight_BT).sum()
-    ratio_BT = (logprob_BT.detach() - old_BT).exp()
-    is_low_BT = (ratio_BT < 1 - recipe.loss.epsilon_low) & (advantage_B[:, None] < 0)
-    is_high_BT = (ratio_BT > 1 + recipe.loss.epsilon_high) & (advantage_B[:, None] > 0)
+            reference_N = reference.score(micro.trees, temperature=temperature).logprob_N
+        kl_N = KL_ESTIMATORS[recipe.kl.estimator](logprob_N, reference_N)
+        if recipe.kl.clamp:
+            kl_N = kl_N.clamp(-recipe.kl.clamp, recipe.kl.clamp)
+        measured["kl"] = float((kl_N.detach() * tokens_N).sum())
+        if recipe.kl.place == "loss":
+            loss = loss + recipe.kl.coefficient * (weight_N * kl_N).sum()
+    if is_entropy_loss:
+        loss = loss + (weight_N * scores.entropy_N).sum()
+    if entropy_coefficient:
+        loss = loss - entropy_coefficient * (weight_N * scores.entropy_N).sum()
     measured |= {
         "loss": float(loss.detach()),
-        "entropy": float((scores.entropy_BT.detach() * mask_BT).sum()),
-        "clip_ratio/low_mean": float((is_low_BT * mask_BT).sum()),
-        "clip_ratio/high_mean": float((is_high_BT * mask_BT).sum()),
-        "num_tokens": float(mask_BT.sum()),
+        "entropy": float((scores.entropy_N.detach() * tokens_N).sum()),
+        "num_tokens": float(pushes.channel_NC[:, 4].sum()),
+        "num_nodes": float(len(logprob_N)),
     }
     return loss, measured
 
 
-def _score(
-    policy: TrainablePolicy,
-    part: Sequence[Weighed],
-    rows: Sequence[int],
-    recipe: Recipe,
-    *,
-    with_entropy_gradient: bool = False,
-) -> TokenScores:
-    return policy.score(
-        part[rows[0]].prompt,
-        [part[row].token_ids for row in rows],
-        temperature=recipe.rollout.temperature,
-        with_entropy_gradient=with_entropy_gradient,
-    )
+def _policy_loss(
+    logprob_N: Tensor, old_N: Tensor, pushes: Pushes, recipe: Recipe, measured: dict[str, float]
+) -> Tensor:
+    """The weighted sum of the policy loss; clip ratios are added to `measured`."""
+    name = recipe.loss.name
+    if name in RESPONSE_LOSSES or name == "kimi":
+        path_UT, mask_UT = pushes.path_UT.to(logprob_N.device), pushes.mask_UT.to(logprob_N)
+        # index_select: with several threads the backward of a plain index adds in any order.
+        logprob_UT, old_UT = (
+            values_N.index_select(0, path_UT.flatten()).view_as(mask_UT) * mask_UT for values_N in (logprob_N, old_N)
+        )
+    of = pushes.of_nodes
+    if name in RESPONSE_LOSSES:
+        found = RESPONSE_LOSSES[name](logprob_UT, old_UT, recipe.loss, mask_UT)
+        of = pushes.of_responses
+    else:
+        found = TOKEN_LOSSES[name](logprob_N, old_N, recipe.loss)
+    loss: Tensor = (of("up", logprob_N) * found.up + of("down", logprob_N) * found.down).sum()
+    if name == "kimi":
+        squared_UT = mirror(logprob_UT, old_UT, mask_UT, recipe.loss.tau)
+        loss = loss + (pushes.of_responses("weight", logprob_N) * squared_UT).sum()
+    if name == "kl_cov":
+        held_N = pushes.of_nodes("held", logprob_N)
+        loss = loss + recipe.loss.cov_coefficient * (held_N * (logprob_N - old_N).abs()).sum()
+    measured["clip_ratio/low_mean"] = float((of("tokens_down", logprob_N) * found.is_clipped_down).sum())
+    measured["clip_ratio/high_mean"] = float((of("tokens_up", logprob_N) * found.is_clipped_up).sum())
+    return loss
 
 
-@torch.no_grad()
-def _old_logprobs(policy: TrainablePolicy, part: Sequence[Weighed], recipe: Recipe) -> list[Tensor]:
-    """Log-probabilities of each response's tokens under the policy as it is now."""
-    found: dict[int, Tensor] = {}
-    for rows in micro_batches(part, recipe.train.micro_batch_tokens):
-        logprob_BT = _score(policy, part, rows, recipe).logprob_BT
-        found |= {row: logprob_BT[place, : len(part[row].token_ids)] for place, row in enumerate(rows)}
-    return [found[row] for row in range(len(part))]
+def _old_of_nodes(micro: MicroBatch, pushes: Pushes, part: Sequence[Weighed], now_N: Tensor) -> Tensor:
+    """Old log-probabilities of the nodes: those of any response that passes through, for they are the same."""
+    places = [leaf[0] for tree in micro.members for leaf in tree]
+    if all(part[place].old_logprobs is None for place in places):
+        return now_N
+    old_N = torch.zeros(len(now_N), dtype=now_N.dtype)
+    for path, mask, place in zip(pushes.path_UT, pushes.mask_UT, places, strict=True):
+        old = part[place].old_logprobs
+        assert old is not None
+        old_N[path[mask > 0]] = old.to(old_N)
+    return old_N.to(now_N)

@@ -5,9 +5,11 @@ P: groups a step. G: rollouts a group.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from polymath.judge import judge
 from polymath.recipe import AdvantageSection, RewardSection
@@ -15,7 +17,7 @@ from polymath.rewards import RewardFunction, reward_group
 from polymath.rollouts.groups import Group
 from polymath.seeds import child_seed
 from polymath.training.advantages import ADVANTAGES, is_unanimous
-from polymath.training.update import Weighed
+from polymath.training.credit import Weighed
 from polymath.types import JudgedGroup, Rollout, Verdict
 from polymath.ways import WAYS, ways_of
 
@@ -28,10 +30,12 @@ def judge_and_reward(
     step: int,
     seed: int,
     max_tokens: int | None = None,
+    is_rewarded: bool = True,
 ) -> list[list[Rollout]]:
     """A verdict and a reward for every completion, group by group.
 
-    `max_tokens` is the limit that the completions were sampled with. Raises UserError for a reward that fails.
+    `max_tokens` is the limit that the completions were sampled with. Where nothing is to be rewarded, no reward is
+    asked, and all are 0. Raises UserError for a reward that fails.
     """
     verdicts = [
         tuple(judge(c.text, group.sample, is_truncated=c.is_truncated) for c in group.completions) for group in groups
@@ -48,7 +52,9 @@ def judge_and_reward(
             max_tokens=max_tokens,
             votes=votes_of[group.sample.id],
         )
-        rewards, reward_parts = reward_group(judged, settings.weights(), custom, settings.options)
+        rewards, reward_parts = [0.0] * len(group_verdicts), [dict[str, float]() for _ in group_verdicts]
+        if is_rewarded:
+            rewards, reward_parts = reward_group(judged, settings.weights(), custom, settings.options)
         rollouts.append(
             [
                 Rollout(
@@ -75,25 +81,56 @@ def _gather_votes(groups: Sequence[Group], verdicts: Sequence[Sequence[Verdict]]
     return {sample_id: tuple(extracted) for sample_id, extracted in votes.items()}
 
 
-def weigh(
-    groups: Sequence[Group], rollouts: Sequence[Sequence[Rollout]], masks_undecided: bool, settings: AdvantageSection
-) -> tuple[list[Weighed], dict[str, float]]:
-    """Every response with its advantage, and how the groups stand.
-
-    Undecided rollouts are left out of their group's statistics where asked (a reward rests on the verdict).
-    """
+def rewards_of(rollouts: Sequence[Sequence[Rollout]], masks_undecided: bool) -> tuple[Tensor, Tensor]:
+    """Rewards and which of them count, (P, G) float64 each."""
     reward_PG = torch.tensor([[r.reward for r in group] for group in rollouts], dtype=torch.float64)
     is_counted_PG = torch.tensor(
         [[0.0 if masks_undecided and r.verdict.outcome == "undecided" else 1.0 for r in group] for group in rollouts],
         dtype=torch.float64,
     )
-    advantage_PG = ADVANTAGES[settings.name](reward_PG, is_counted_PG, scale_by_std=settings.scale_by_std)
-    weighed = [
-        Weighed(prompt=group.prompt, token_ids=completion.token_ids or (), advantage=advantage)
-        for group, advantage_G in zip(groups, advantage_PG.tolist(), strict=True)
-        for completion, advantage in zip(group.completions, advantage_G, strict=True)
-    ]
-    unanimous_frac = float(is_unanimous(reward_PG, is_counted_PG).double().mean())
+    return reward_PG, is_counted_PG
+
+
+def weigh(
+    groups: Sequence[Group],
+    rollouts: Sequence[Sequence[Rollout]],
+    masks_undecided: bool,
+    settings: AdvantageSection,
+    *,
+    penalties: Sequence[Sequence[float]] | None = None,
+    origins: Sequence[int] | None = None,
+    with_old: bool = False,
+) -> tuple[list[Weighed], dict[str, float]]:
+    """Every response with its advantage, and how the groups stand.
+
+    Undecided rollouts are left out of their group's statistics where asked (a reward rests on the verdict). `penalties`
+    are taken off the rewards. `origins` are the steps that replayed groups were said in, 0 for this one; those have
+    their old log-probabilities with them, the others `with_old`.
+    """
+    reward_PG, is_counted_PG = rewards_of(rollouts, masks_undecided)
+    is_unanimous_P = is_unanimous(reward_PG, is_counted_PG)
+    shaped_PG = reward_PG if penalties is None else reward_PG - torch.tensor(penalties, dtype=torch.float64)
+    advantage_PG = ADVANTAGES[settings.name](shaped_PG, is_counted_PG, settings)
+    unanimous_PG = torch.where(reward_PG > settings.threshold, 1, -1) * is_unanimous_P[:, None] * (is_counted_PG > 0)
+    weighed = []
+    for place, group in enumerate(groups):
+        origin = origins[place] if origins else 0
+        for index, rollout in enumerate(rollouts[place]):
+            logprobs = rollout.completion.logprobs
+            is_old = logprobs is not None and (origin > 0 or with_old)
+            weighed.append(
+                Weighed(
+                    prompt=group.prompt,
+                    token_ids=rollout.completion.token_ids or (),
+                    advantage=float(advantage_PG[place, index]),
+                    group=place,
+                    unanimous=int(unanimous_PG[place, index]),
+                    old_logprobs=torch.tensor(logprobs, dtype=torch.float32) if is_old else None,
+                    origin=origin,
+                    is_counted=bool(is_counted_PG[place, index]),
+                )
+            )
+    unanimous_frac = float(is_unanimous_P.double().mean())
     return weighed, {
         "reward": float(reward_PG.mean()),
         "reward_std": float(reward_PG.std(dim=1).mean()),
@@ -110,14 +147,24 @@ def describe(rollouts: Sequence[Sequence[Rollout]]) -> dict[str, float]:
         return sum(claims) / len(claims)
 
     lengths = [len(rollout.completion.token_ids or ()) for rollout in every]
+    num_distinct = len({rollout.completion.token_ids for rollout in every})
     found = {
         "completions/mean_length": sum(lengths) / len(lengths),
         "completions/clipped_ratio": share([rollout.completion.is_truncated for rollout in every]),
         "boxed_frac": share(["boxed" in rollout.ways for rollout in every]),
         "undecided_frac": share([rollout.verdict.outcome == "undecided" for rollout in every]),
         "accuracy": share([rollout.verdict.outcome == "right" for rollout in every]),
+        "completions/distinct_frac": num_distinct / len(every),
         "num_tokens": float(sum(lengths)),
     }
+    for outcome in ("right", "wrong"):
+        of_outcome = [length for length, one in zip(lengths, every, strict=True) if one.verdict.outcome == outcome]
+        if of_outcome:
+            found[f"completions/mean_length_{outcome}"] = sum(of_outcome) / len(of_outcome)
+    ends = Counter(
+        one.completion.token_ids[-1] for one in every if one.completion.finish == "eos" and one.completion.token_ids
+    )
+    found |= {f"eos/{token}": count / len(every) for token, count in sorted(ends.items())}
     found |= {f"ways/{way}": share([way in rollout.ways for rollout in every]) for way in WAYS}
     for part in every[0].reward_parts:
         found[f"reward_parts/{part}"] = sum(rollout.reward_parts[part] for rollout in every) / len(every)

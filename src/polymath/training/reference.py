@@ -1,0 +1,67 @@
+"""The policy that KL is measured against: the one before training, or an average that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from polymath.errors import RunFolderError
+from polymath.recipe import KLSection, Recipe
+from polymath.rollouts.policy import TrainablePolicy
+from polymath.training.credit import Weighed
+from polymath.training.losses import KL_ESTIMATORS
+from polymath.training.update import survey
+
+FILE = "reference.safetensors"
+
+
+def follows(settings: KLSection, step: int) -> bool:
+    """Whether the reference moves after this step."""
+    return settings.reference == "ema" and bool(settings.coefficient) and step % settings.ema_every == 0
+
+
+@torch.no_grad()
+def follow(reference: TrainablePolicy, policy: TrainablePolicy, alpha: float) -> None:
+    """reference := alpha * policy + (1 - alpha) * reference, weight by weight (T1, arXiv 2501.11651; names as in TRL).
+
+    After k moves towards a policy that stands still, (1 - alpha)^k of the first reference is left.
+    """
+    for theirs, ours in zip(reference.weights(), policy.weights(), strict=True):
+        theirs.mul_(1 - alpha).add_(ours, alpha=alpha)
+
+
+def save_reference(path: Path, reference: TrainablePolicy) -> None:
+    """Write an averaged reference beside a checkpoint's own weights."""
+    tensors = {f"weight.{place}": weight.detach().cpu() for place, weight in enumerate(reference.weights())}
+    save_file(tensors, path / FILE)
+
+
+@torch.no_grad()
+def load_reference(path: Path, reference: TrainablePolicy) -> None:
+    """Bring an averaged reference to where the checkpoint left it."""
+    tensors = load_file(path / FILE)
+    for place, weight in enumerate(reference.weights()):
+        if f"weight.{place}" not in tensors or tensors[f"weight.{place}"].shape != weight.shape:
+            raise RunFolderError(path / FILE, "does not fit the model", "resume with the model the run began with")
+        weight.copy_(tensors[f"weight.{place}"])
+
+
+def kl_penalties(
+    policy: TrainablePolicy, reference: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe
+) -> list[float]:
+    """What is taken off the reward of each response: coefficient times its estimated divergence, summed over tokens.
+
+    verl's KL in the reward, under a reward for the whole response.
+    """
+    ours, theirs = survey(policy, batch, recipe), survey(reference, batch, recipe)
+    estimator = KL_ESTIMATORS[recipe.kl.estimator]
+    found = []
+    for one, other in zip(ours, theirs, strict=True):
+        kl_T = estimator(one.logprob_T.double(), other.logprob_T.double())
+        if recipe.kl.clamp:
+            kl_T = kl_T.clamp(-recipe.kl.clamp, recipe.kl.clamp)
+        found.append(recipe.kl.coefficient * float(kl_T.sum()))
+    return found
