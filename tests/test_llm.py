@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polymath.errors import EndpointError, UserError
-from polymath.llm import Endpoint, Reply, Request, Usage, complete, usage_of
+from polymath.llm import Endpoint, Reply, Request, Usage, complete, complete_async, run_to_end, usage_of
 from polymath.llm.failures import wait_of
 from tests import servers
 from tests.servers import PASSING, answer, body_of_bytes, page, refuse, say, serve
@@ -717,6 +717,33 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_thread():
             assert process.communicate(timeout=20)[0] == "stopped 1\n"
             assert time.monotonic() - began < 5
     assert process.returncode == 0
+
+
+def test_cancelled_it_asks_nothing_more_and_has_handed_out_all_that_came():
+    """Two servers in one loop: one answers all it is asked, the other nothing."""
+
+    async def ask_both(talking, silent):
+        came = []
+        requests = [Request(text=text) for text in "abc"]
+        first = asyncio.create_task(complete_async(endpoint_of(talking), requests))
+        other = asyncio.create_task(
+            complete_async(
+                endpoint_of(silent, max_concurrency=2), requests, lambda index, reply: came.append(reply.text)
+            )
+        )
+        assert [reply.text for reply in await first] == ["answer to a", "answer to b", "answer to c"]
+        while len(silent.bodies) < 3:
+            await asyncio.sleep(0.01)
+        other.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await other
+        return came
+
+    with serve() as talking, serve(lambda prompt, attempt: None if prompt == "a" else servers.hang) as silent:
+        began = time.monotonic()
+        assert run_to_end(ask_both(talking, silent)) == ["answer to a"]
+        assert time.monotonic() - began < 5 and len(silent.bodies) == 3
+    assert run_to_end(complete_async(endpoint_of(talking), [])) == []
 
 
 def test_it_works_inside_a_running_loop_as_a_notebook_has_one():

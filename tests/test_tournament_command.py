@@ -22,9 +22,11 @@ from polymath.evaluation.suites import load_suite
 from polymath.lab.draws import draw_samples
 from polymath.recipe import read_recipe
 from polymath.runs import RunFolder, read_lines
+from polymath.selecting.ties import Tie, list_ties, tell_ties
 from polymath.selecting.tournaments import Asked, open_tournament
 from polymath.selecting.trials import read_work
-from tests.conftest import ENVIRONMENT, POLYMATH, polymath
+from polymath.selection.halving import Rules, Trial
+from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath
 
 LIMIT = 12
 # What a tournament pays for, and what a kill must not make it pay again.
@@ -204,7 +206,6 @@ def test_the_same_settings_go_on_however_much_of_them_is_said(whole, place):
         ({"pool": "lab:1"}, [], SampleError, "at least 2"),
         ({"pool": "lab:4", "rungs": (4, 2)}, [], RecipeError, "rise"),
         ({"pool": "lab:4", "keep": 1.0}, [], RecipeError, "share"),
-        ({"pool": "lab:4"}, ["arms.x.seed=1"], RecipeError, "arms"),
         ({"pool": "lab:4"}, ["replicate_seeds=[1]"], RecipeError, "replicate_seeds"),
         ({"pool": "lab:4"}, ["evaluate.demonstrate=true"], RecipeError, "demonstrate"),
         ({"pool": "lab:4"}, ["reward.name=exakt"], RecipeError, "exakt"),
@@ -218,6 +219,16 @@ def test_what_cannot_be_held_is_refused_before_anything_is_written(place, tmp_pa
     assert not out.exists()
 
 
+def test_arms_of_the_recipe_are_left_out_and_one_line_says_so(tmp_path, capsys):
+    recipe = read_recipe(ROOT / "recipes" / "lab.toml", ["evaluate.limit=2"])
+    assert list(recipe.arms) == ["poor", "in-context"]
+    settings = open_tournament(tmp_path / "cup", Asked(recipe=recipe, pool="lab:3"), resume=False)
+    assert settings.recipe.arms == {} and settings.recipe.rollout == recipe.rollout
+    said = capsys.readouterr().err.splitlines()
+    assert "the recipe's arms do not take part: poor, in-context" in said
+    assert open_tournament(tmp_path / "cup", Asked(recipe=recipe), resume=True) == settings
+
+
 def test_candidates_are_drawn_from_a_pool_by_their_row(tmp_path, place):
     recipe = read_recipe(place / "tiny.toml")
     drawn = [
@@ -227,6 +238,54 @@ def test_candidates_are_drawn_from_a_pool_by_their_row(tmp_path, place):
     assert drawn[0].names == drawn[1].names != drawn[2].names
     assert [entry.index for entry in drawn[0].candidates] == sorted(entry.index for entry in drawn[0].candidates)
     assert drawn[0].names == [f"row-{entry.index:04}" for entry in drawn[0].candidates]
+
+
+RULES = Rules(rungs=(2, 3), keep=0.5)
+
+
+def trials(**scores):
+    """Candidates in order, with their scores at steps 2 and 3 as far as they got."""
+    return [Trial(name=name, scores=dict(zip((2, 3), given, strict=False))) for name, given in scores.items()]
+
+
+def test_a_tournament_of_equals_says_that_it_has_told_nothing():
+    found = trials(a=(0.1, 0.2), b=(0.1, 0.2), c=(0.1,), d=(0.1,))
+    assert list_ties(found, RULES) == [
+        Tie(budget=2, names=("a", "b", "c", "d"), num_kept=2),
+        Tie(budget=3, names=("a", "b"), num_kept=1),
+    ]
+    assert tell_ties(found, RULES).startswith("nothing is told: the 4 candidates that have scores score alike")
+
+
+def test_a_tie_at_the_edge_is_told_and_one_that_decides_nothing_is_not():
+    edge = trials(a=(0.0,), b=(0.1, 0.2), c=(0.1,), d=(0.3, 0.3))
+    assert list_ties(edge, RULES) == [Tie(budget=2, names=("b", "c"), num_kept=1)]
+    assert tell_ties(edge, RULES) == (
+        "at step 2 2 score alike (b, c), and the first was taken, in the candidates' order"
+    )
+    # a and b go on together, c and d are out together: what is equal there lies on one side of the edge.
+    assert tell_ties(trials(a=(0.1, 0.2), b=(0.1, 0.3), c=(0.0,), d=(0.0,)), RULES) is None
+    # Alike at the last rung, and not before it: the rung before decides, by score.
+    assert tell_ties(trials(a=(0.1, 0.2), b=(0.2, 0.2), c=(0.0,), d=(0.05,)), RULES) is None
+
+
+def test_who_failed_or_stood_alone_is_in_no_tie():
+    failed = Trial(name="b", scores={}, failure="no")
+    assert tell_ties([*trials(a=(0.1,)), failed], RULES) is None
+    assert tell_ties([failed], RULES) is None
+
+
+def test_the_command_says_that_equals_are_a_tie(place):
+    """Nothing is learned at this learning rate, so that greedy answers stay those of the base."""
+    out = place / "equals"
+    words = arguments(place, names=("draw-2", "draw-0", "draw-1"), rungs="1")
+    found = polymath(*words, "--set", "optimizer.learning_rate=1e-30", "--out", out)
+    assert found.returncode == 0, found.stderr
+    tie = next(line for line in found.stdout.splitlines() if line.startswith("tie "))
+    assert (
+        "nothing is told: the 3 candidates" in tie and json.loads((out / "tournament.json").read_text())["tie"] in tie
+    )
+    assert json.loads((out / "winner.json").read_text()) == json.loads((place / "draw-2.json").read_text())
 
 
 def test_errors_are_one_line(whole, tmp_path):

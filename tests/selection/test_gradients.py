@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from polymath.recipe import AdvantageSection
 from polymath.selection.gradients import cosines, grad_align, grad_align_learnable, learn_align, project
 from polymath.training.advantages import grpo
 
@@ -153,7 +154,7 @@ def sampled_gradient(weights, features, answer, num_draws, generator):
     logprob = torch.log_softmax(weights_t @ torch.tensor(features), dim=0)
     draws = torch.multinomial(logprob.detach().exp(), num_draws, replacement=True, generator=generator)
     reward = (draws == answer).double()[None]
-    advantage = grpo(reward, torch.ones_like(reward), scale_by_std=True)[0]
+    advantage = grpo(reward, torch.ones_like(reward), AdvantageSection())[0]
     (gradient,) = torch.autograd.grad((advantage * logprob[draws]).mean(), weights_t)
     return gradient.numpy()
 

@@ -1,9 +1,8 @@
 """Filters: each rejects what it is for, and lets through what looks like it."""
 
-from types import SimpleNamespace
-
 import pytest
 
+from polymath.selection.probe import Probed
 from polymath.synthesis.filters import benchmark_checks, near_checks, probe_checks, run_filters
 from polymath.synthesis.instructions import ANSWERS
 from polymath.synthesis.plan import FilterSection, ProbeSection
@@ -129,14 +128,43 @@ def test_a_problem_of_a_benchmark_is_named():
     assert [(check.ok, check.detail) for check in checks] == [(True, ""), (False, "near two[1] (Jaccard 1.00)")]
 
 
-def test_the_probe_wants_a_band_and_few_shortcuts():
-    seen = SimpleNamespace(num_draws=16, pass_rate=0.25, right_ways={"direct": 3, "boxed": 4})
+def drawn(right, worked, num_draws=16):
+    ways = {"right_ways": {"worked": worked}, "ways": {"worked": num_draws}, "wrong": {}, "mean_tokens": 5.0}
+    counts = {"num_draws": num_draws, "right": right, "lenient_right": right, "undecided": 0, "truncated": 0}
+    return Probed(index=0, id="x", **counts, **ways)
 
-    def failing(**rules):
-        return [check.name for check in probe_checks(seen, ProbeSection(**rules)) if not check.ok]
 
-    assert failing() == []
-    assert failing(min_pass_rate=0.25, max_pass_rate=0.25, max_shortcut=3 / 16) == []
-    assert failing(min_pass_rate=0.3) == ["band"]
-    assert failing(max_pass_rate=0.2, max_shortcut=0.1) == ["band"]
-    assert failing(max_shortcut=0.18) == ["shortcut"]
+def failing(seen, **rules):
+    return [check.name for check in probe_checks(seen, ProbeSection(**rules)) if not check.ok]
+
+
+def test_the_probe_wants_a_band_first_and_then_work():
+    seen = drawn(right=4, worked=3)
+    assert failing(seen) == []
+    assert failing(seen, min_pass_rate=0.25, max_pass_rate=0.25, max_shortcut=0.25) == []
+    assert failing(seen, min_pass_rate=0.3) == ["band"]
+    assert failing(seen, max_pass_rate=0.2, max_shortcut=0.1) == ["band"]
+    assert failing(seen, max_shortcut=0.24) == ["shortcut"]
+
+
+@pytest.mark.parametrize(
+    ("right", "worked", "is_rejected"),
+    [
+        (10, 4, True),
+        (10, 5, False),  # one half is not more than one half
+        (4, 0, True),
+        (4, 1, True),
+        # Too few right draws decide nothing: the interval of 3 in 3 reaches below one half.
+        (3, 0, False),
+        (1, 0, False),
+        (0, 0, False),
+    ],
+)
+def test_where_most_right_draws_are_not_worked_a_candidate_is_rejected_unless_they_are_few(right, worked, is_rejected):
+    assert failing(drawn(right, worked)) == (["shortcut"] if is_rejected else [])
+
+
+def test_the_filter_of_shortcuts_can_be_switched_off():
+    assert failing(drawn(right=16, worked=0), max_shortcut=1.0) == []
+    told = probe_checks(drawn(right=3, worked=0), ProbeSection())[-1]
+    assert told.ok and "3 of 16" in told.detail and "too few" in told.detail

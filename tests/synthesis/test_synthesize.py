@@ -303,7 +303,7 @@ def test_a_replay_of_what_the_budget_ended_comes_to_the_same_too(tmp_path):
     assert again == funnel and read_lines(tmp_path / "again" / "candidates.jsonl") == rows
 
 
-def test_a_probe_of_ones_own_keeps_a_band_and_rejects_shortcuts(tmp_path):
+def test_a_probe_of_ones_own_keeps_a_band_and_by_default_rejects_shortcuts(tmp_path):
     seen = []
 
     def probe(samples):
@@ -325,7 +325,7 @@ def test_a_probe_of_ones_own_keeps_a_band_and_rejects_shortcuts(tmp_path):
             for place, sample in enumerate(samples)
         ]
 
-    rules = "[probe]\nmin_pass_rate = 0.1\nmax_pass_rate = 0.9\nmax_shortcut = 0.25"
+    rules = "[probe]\nmin_pass_rate = 0.1\nmax_pass_rate = 0.9"
     funnel, rows, _ = carry_out(tmp_path, play(), candidates=4, probe=probe, extra=rules)
     assert [row["sample_id"] for row in rows] == [sample.id for sample in seen]
     assert reasons(funnel) == {"probe: band": 2, "probe: shortcut": 1}

@@ -2,7 +2,8 @@
 
 stage.py      which checks run, on what
 draws.py      the model's draws and the solver's replies, on disk
-asked.py      what they show
+asked.py      what the draws show
+solver.py     what the replies show
 learnable.py  the share of groups that will teach
 overlap.py    benchmarks and the pool
 page.py       the page, audit.json and what --json prints

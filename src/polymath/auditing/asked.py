@@ -1,8 +1,7 @@
-"""Counted draws of the model or the replies of a solver in, findings in plain words out."""
+"""Counted draws of the model to be trained in, findings in plain words out."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,14 +9,13 @@ from polymath.auditing.learnable import learnable_interval
 from polymath.evaluation.statistics import wilson_interval
 from polymath.prompts import Template, render
 from polymath.reporting.wording import percent
-from polymath.samples.findings import Finding
+from polymath.samples.findings import MAX_SHORTCUT, MIN_RIGHT, Finding
 from polymath.samples.shortcuts import MAX_CHANCE
 from polymath.selection.probe import Probed
 from polymath.types import Sample
 
-# A right answer without written work may be a guess, and what it teaches need not transfer.
-MOSTLY_DIRECT = 0.5
-MIN_RIGHT = 4
+# Fewer boxes than this, and strict extraction misses most answers.
+MIN_BOXED = 0.5
 # A step without one group that teaches has no gradient.
 MIN_LEARNABLE_GROUPS = 1
 # The blank prompt hits an open label so often by itself.
@@ -54,16 +52,14 @@ def find_pass_rate(probed: Probed, group_size: int, num_groups: int) -> Finding:
 
 
 def find_ways(probed: Probed) -> Finding:
-    """How are right answers reached? Those without written work are a shortcut that a reward cannot see."""
-    if not probed.right:
+    """How are right answers reached? Those that are not worked took a shortcut that a reward cannot see."""
+    if probed.shortcut is None:
         return Finding(check="ways", ok=None, detail="no draw is right, so no way leads there")
-    direct = probed.right_ways.get("direct", 0)
-    share = direct / probed.right
     rates = [f"{way}: {told}" for way in ("worked", "direct", "code") if (told := _rate(probed, way))]
-    counted = f"{direct} of {probed.right} right answers come without written work ({'; '.join(rates)})"
+    counted = f"{percent(probed.shortcut)} of {probed.right} right answers are not worked ({'; '.join(rates)})"
     if probed.right < MIN_RIGHT:
         return Finding(check="ways", ok=None, detail=f"{counted}: too few to tell")
-    is_shortcut = share >= MOSTLY_DIRECT
+    is_shortcut = probed.shortcut > MAX_SHORTCUT
     remedy = ": the reward would teach to answer without working; choose a sample that must be worked out"
     return Finding(check="ways", ok=not is_shortcut, detail=counted + (remedy if is_shortcut else ""))
 
@@ -102,29 +98,6 @@ def find_blank(rows: Rows, probed: Probed, num_options: int = 0) -> Finding:
     return Finding(check="blank prompt", ok=True, detail=told)
 
 
-def find_solver(rows: Rows) -> Finding:
-    """Does a stronger solver agree with the label?
-
-    Another answer that at least half of the attempts give refuses the label; without such a majority nobody knows.
-    """
-    answered = [row for row in rows if row["lenient"]["extracted"]]
-    votes = Counter(_named(row) for row in answered)
-    if not votes:
-        return Finding(check="solver", ok=None, detail=f"none of {len(rows)} attempts gives an answer")
-    right, (answer, count) = votes[None], votes.most_common(1)[0]
-    told = (
-        f"{right} of {len(rows)} attempts agree with the label ({percent(right / len(rows))}), "
-        f"{len(votes)} distinct answers, {len(rows) - len(answered)} without one"
-    )
-    if right and right >= count:
-        is_tie = sum(found == right for found in votes.values()) > 1
-        return Finding(check="solver", ok=None if is_tie else True, detail=told + (": a tie" if is_tie else ""))
-    told += f"; {count} say {str(answer)[:60]!r}"
-    if count >= len(rows) / 2 and count > 1:
-        return Finding(check="solver", ok=False, detail=f"{told}: the label or the text is wrong")
-    return Finding(check="solver", ok=None, detail=f"{told}: no majority; ask more often, or a stronger solver")
-
-
 def find_fit(num_prompt_tokens: int, max_tokens: int, context: int) -> Finding:
     """Do prompt and answer fit the model's context?"""
     total = num_prompt_tokens + max_tokens
@@ -140,7 +113,7 @@ def find_box(sample: Sample, template: Template, probed: Probed | None) -> Findi
     told = "the prompt asks for a box" if asks else "the prompt does not ask for a box"
     if boxed is None:
         return Finding(check="box", ok=True if asks else None, detail=told)
-    return Finding(check="box", ok=boxed >= MOSTLY_DIRECT, detail=f"{told}; {percent(boxed)} of the draws have one")
+    return Finding(check="box", ok=boxed >= MIN_BOXED, detail=f"{told}; {percent(boxed)} of the draws have one")
 
 
 def _why_never(probed: Probed) -> str:
@@ -154,11 +127,6 @@ def _why_never(probed: Probed) -> str:
 def _rate(probed: Probed, way: str) -> str:
     shown = probed.ways.get(way, 0)
     return f"{probed.right_ways.get(way, 0)} of {shown} are right" if shown else ""
-
-
-def _named(row: Mapping[str, Any]) -> str | None:
-    """All right answers are one, named None; wrong ones differ as they are written."""
-    return None if row["lenient"]["outcome"] == "right" else " ".join(str(row["lenient"]["extracted"]).split())
 
 
 def _span(interval: Any) -> str:

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polymath.errors import EndpointError, Stopped
 from polymath.evaluating.policies import open_cache
-from polymath.evaluating.settings import Settings, leave_room, prepare
+from polymath.evaluating.settings import Asked, Settings, leave_room, prepare
 from polymath.evaluation.cache import AnswerCache
 from polymath.evaluation.evaluate import Answers, Task
 from polymath.machine import versions
@@ -29,6 +30,7 @@ from polymath.runs import evaluation_paths, read_lines
 from polymath.types import Completion, Sample
 
 if TYPE_CHECKING:
+    from polymath.evaluation.suites import Suite
     from polymath.rollouts.policy import Policy
 
 MAX_ROUND = 8
@@ -63,27 +65,21 @@ def draw(
 
     `is_slow` keeps every single answer as it comes, as an endpoint's should be. Raises Stopped on Ctrl-C.
     """
-    from polymath.evaluation.record import COMPARED, describe, record_evaluation
-    from polymath.evaluation.suites import Suite
+    from polymath.evaluation.record import record_evaluation
 
     size = 1 if is_slow else max(size for size in range(1, MAX_ROUND + 1) if num_draws % size == 0)
-    num_rounds = num_draws // size
-    rounds = {f"draws-{number + 1}": tuple(samples) for number in range(num_rounds)}
-    empty = tuple(sample.model_copy(update={"question": "", "solution": None}) for sample in samples)
-    if with_blank:
-        rounds |= {f"{BLANK}-{number + 1}": empty for number in range(max(1, num_rounds // 2))}
-    suite = Suite(name=name, benchmarks=rounds)
-    asked = prepare(
-        str(facts.get("model")), replace(settings, suite=name, protocol=f"sample-{size}-t{temperature:.2f}"), suite
+    empty = (
+        tuple(sample.model_copy(update={"question": "", "solution": None}) for sample in samples) if with_blank else ()
     )
-    asked = leave_room(asked, policy)
+    suite = _lay_out(name, samples, empty, num_draws // size)
+    settings = replace(settings, suite=name, protocol=f"sample-{size}-t{temperature:.2f}")
+    asked = leave_room(prepare(str(facts.get("model")), settings, suite), policy)
     facts = {**facts, "folder": str(folder), "seed": asked.settings.seed, "versions": versions()}
-    told = {**facts, **describe(suite, asked.protocol, asked.template)}
-    suite = replace(suite, name=f"{name}-{num_draws}-{_short_hash([str(told.get(key)) for key in COMPARED])}")
+    suite = replace(suite, name=f"{name}-{num_draws}-{_hash_of(suite, asked, facts)}")
     cache = None
     if use_cache:
         cache = Replies(folder, _identify(facts)) if is_slow else open_cache(facts, asked.settings)
-    try:
+    with _told_how_to_go_on(folder):
         summary = record_evaluation(
             policy,
             suite,
@@ -98,18 +94,43 @@ def draw(
             cache=cache,
             tell=getattr(policy, "tell_usage", dict),
         )
+    rows = read_lines(evaluation_paths(folder, suite.name, asked.protocol.name)[0])
+    return Draws(
+        rows=_by_sample(rows, samples, is_blank=False),
+        blank=_by_sample(rows, empty, is_blank=True),
+        max_tokens=asked.protocol.decoding.sampling.max_tokens,
+        usage=dict(summary.get("usage", {})),
+    )
+
+
+def _lay_out(name: str, samples: Sequence[Sample], empty: Sequence[Sample], num_rounds: int) -> Suite:
+    """A benchmark a round, with half as many rounds of blank prompts where there are any."""
+    from polymath.evaluation.suites import Suite
+
+    rounds = {f"draws-{number + 1}": tuple(samples) for number in range(num_rounds)}
+    if empty:
+        rounds |= {f"{BLANK}-{number + 1}": tuple(empty) for number in range(max(1, num_rounds // 2))}
+    return Suite(name=name, benchmarks=rounds)
+
+
+def _hash_of(suite: Suite, asked: Asked, facts: Mapping[str, Any]) -> str:
+    """Of everything that makes it another evaluation."""
+    from polymath.evaluation.record import COMPARED, describe
+
+    told = {**facts, **describe(suite, asked.protocol, asked.template)}
+    return _short_hash([str(told.get(key)) for key in COMPARED])
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Whatever stops it says that nothing is lost."""
+    try:
+        yield
     except EndpointError as error:
         remedy = f"{error.remedy}; what was answered is kept, and the same command goes on"
         raise EndpointError(error.where, error.what, remedy) from error
     except KeyboardInterrupt:
         raise Stopped(f"stopped; what was answered is in {folder}; the same command goes on") from None
-    rows = read_lines(evaluation_paths(folder, suite.name, asked.protocol.name)[0])
-    return Draws(
-        rows=_by_sample(rows, samples, is_blank=False),
-        blank=_by_sample(rows, empty, is_blank=True) if with_blank else [],
-        max_tokens=asked.protocol.decoding.sampling.max_tokens,
-        usage=dict(summary.get("usage", {})),
-    )
 
 
 class Replies(AnswerCache):

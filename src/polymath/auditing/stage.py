@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from polymath.auditing import asked, overlap
 from polymath.auditing.draws import Draws, draw
+from polymath.auditing.solver import find_solver
 from polymath.errors import RecipeError
 from polymath.evaluating.policies import open_policy
 from polymath.evaluating.settings import LAB_MAX_TOKENS, MAX_TOKENS, URL, Settings, prepare, run_of
@@ -201,7 +202,7 @@ def _ask_solver(
         use_cache=settings.use_cache,
     )
     for place, rows in zip(places, draws.rows, strict=True):
-        found[place].append(asked.find_solver(rows))
+        found[place].append(find_solver(rows, samples[place]))
         probed = count_draws(place, rows)
         figures[place]["solver"] = {**_describe(probed), "model": facts["model"], "usage": draws.usage}
 

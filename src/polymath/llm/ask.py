@@ -44,7 +44,33 @@ def complete(
     """
     if not requests:
         return []
-    return _run(_Session(endpoint, requests, on_reply, on_trouble).complete())
+    return run_to_end(complete_async(endpoint, requests, on_reply, on_trouble))
+
+
+async def complete_async(
+    endpoint: Endpoint,
+    requests: Sequence[Request],
+    on_reply: OnReply | None = None,
+    on_trouble: OnTrouble | None = None,
+) -> list[Reply]:
+    """`complete` for a loop that does other things meanwhile, such as asking other endpoints.
+
+    Cancelled, it closes its connections and asks nothing more. What came before was handed to `on_reply`, whole.
+    """
+    if not requests:
+        return []
+    return await _Session(endpoint, requests, on_reply, on_trouble).complete()
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """What this coroutine returns; in a thread where a loop runs already, as in a notebook. Ctrl-C cancels it in both.
+
+    Of several failures at once the first is raised.
+    """
+    try:
+        return _run(work)
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
 
 
 class _Session:

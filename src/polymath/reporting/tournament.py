@@ -53,7 +53,11 @@ def render_page(folder: Path) -> str:
         environment.get_template("tournament.html.j2").render(
             status=found["status"],
             winner=next((one for one in shown if one.row["name"] == found["winner"]), None),
-            story=tell_story(ranking, found["winner"]),
+            tie=found.get("tie"),
+            story=[
+                *tell_story(ranking, found["winner"]),
+                *([f"A tie: {found['tie']}."] if found.get("tie") else []),
+            ],
             facts=_list_facts(settings, ranking),
             rungs=settings["rungs"],
             shown=shown,

@@ -82,7 +82,9 @@ def check_label(sample: Sample) -> Finding:
     """Is the label the exact end of the solution, or only what is left of it after rounding?"""
     value = label_value(sample)
     if not sample.solution:
-        return Finding(check="label", ok=None, detail="cannot be recomputed: there is no worked solution")
+        return Finding(
+            check="label", ok=None, detail="cannot be recomputed without a worked solution: a solver can tell"
+        )
     steps = [step for step in read_steps(sample.solution, sample.question) if step.kind != "unclear"]
     if value is None:
         return _compare_irrational(sample, steps)
@@ -163,7 +165,7 @@ def _read_wording(sample: Sample, label: Numeral) -> Finding:
     if says and not asked and sample.tolerance is None and label.value is not None:
         told = f"the solution itself calls it a rounding ({' '.join(says[0].split())!r}) and the question asks for none"
         return Finding(check="label", ok=False, detail=told)
-    return Finding(check="label", ok=None, detail="no equation of the solution computes it")
+    return Finding(check="label", ok=None, detail="no equation of the solution computes it: a solver can tell")
 
 
 def _is_within(sample: Sample, label: Numeral, exact: Any) -> bool:

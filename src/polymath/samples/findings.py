@@ -11,6 +11,12 @@ DECIDES = frozenset(
      "solver", "pass rate", "blank prompt", "benchmarks", "fits")
 )  # fmt: skip
 
+# A model's right draws of which more than this share are not worked (Probed.shortcut) are too many: the reward would
+# teach to answer without working. Four of them at least, or nothing is said: the 95% Wilson interval of 4 in 4 is the
+# first that lies above one half (0.51; of 3 in 3 it begins at 0.44).
+MAX_SHORTCUT = 0.5
+MIN_RIGHT = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

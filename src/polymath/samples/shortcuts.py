@@ -3,6 +3,9 @@
 A reward cannot tell them from reasoning, so a policy learns them first. An operation on the
 numbers of the text is a shortcut unless it is the work itself: 8 crates of 9 melons are 72 by one product.
 
+This is the shortcut that a text offers. The one that a model takes, right draws that are not worked, is
+polymath.selection.probe.Probed.shortcut.
+
 Small numbers meet by chance, so most of what is seen here is only told as possible (ok is None); whether a model takes
 such a way, its draws show. What decides is what a policy tries without reading a word.
 """

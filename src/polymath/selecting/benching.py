@@ -81,7 +81,7 @@ def read_outcomes(run: RunFolder, *, not_before: str) -> tuple[dict[str, list[fl
 def _gain(arm: RunFolder) -> float:
     recipe = arm.read_recipe()
     suite, protocol = recipe.evaluate.suite, recipe.evaluate.protocol
-    before, after = (arm.read_evaluation(step, suite, protocol)[1] for step in (0, recipe.train.num_steps))
+    before, after = (arm.read_evaluation(step, suite, protocol)[1] for step in (0, arm.last_step()))
     return float(after["mean"] - before["mean"])
 
 

@@ -9,12 +9,12 @@ OUT/selection.html    the same as a page
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from polymath.errors import RunFolderError, SampleError
+from polymath.errors import RecipeError, RunFolderError, SampleError
 from polymath.runs import new_run_path, read_lines, remove_folder, write_lines, write_text
 from polymath.samples.near import THRESHOLD
 from polymath.samples.pool_report import PoolReport, report_pool
@@ -27,6 +27,10 @@ from polymath.selection.ranking import Ranked, Ranking, agree, rank
 from polymath.selection.selectors import SELECTORS, Evidence, computable
 from polymath.types import Sample
 
+FILES = ("history", "scores", "probe", "skills", "features")
+# Settings with a meaning only under some selectors, and only beside another setting.
+ONLY_BY = {"threshold": ("lim", "polymath"), "band": ("band",), "seed": ("random",)}
+ONLY_BESIDE = {"steps_per_epoch": "history", "category": "skills", "data": "against"}
 SHIFT_NOTE = "chosen as SHIFT chooses several: each far moved and unlike those before it, so not by rank alone"
 
 
@@ -100,22 +104,29 @@ def select(wanted: Wanted, out: Path | None = None) -> dict[str, Any]:
     }
 
 
+def make_wanted(pool: str, by: str, settings: Mapping[str, Any]) -> Wanted:
+    """What these settings ask for; those that are None are not asked.
+
+    Raises SampleError for a band that is none, RecipeError for a setting that would be passed over.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    reasons = {name: f"has no meaning with --by {by}" for name, names in ONLY_BY.items() if by not in names}
+    reasons |= {name: f"has no meaning without --{other}" for name, other in ONLY_BESIDE.items() if other not in given}
+    for name, reason in reasons.items():
+        if name in given:
+            raise RecipeError(f"--{name.replace('_', '-')}", reason, "leave it out")
+    low, high = given.get("band", (0.0, 1.0))
+    if not -1 <= low < high <= 1:
+        raise SampleError("--band", f"{low:g},{high:g} is no band of pass rates", "write --band 0,0.1")
+    given |= {name: Path(given[name]) for name in FILES if name in given}
+    return Wanted(pool=pool, by=by, **given)
+
+
 def choose(wanted: Wanted) -> Selected:
     """The ranking and the choice, in memory; raises SampleError for an unknown selector or missing evidence."""
-    if wanted.by not in SELECTORS:
-        raise SampleError("--by", f"there is no selector {wanted.by!r}", f"use one of {', '.join(SELECTORS)}")
-    pool = read_pool(
-        wanted.pool, columns=wanted.columns, split=wanted.split, strip_instruction=wanted.strip_instruction
-    )
-    evidence = gather(wanted, pool)
-    ranking = rank(wanted.by, evidence)
-    per_subject = SELECTORS[wanted.by].is_per_subject if wanted.per_subject is None else wanted.per_subject
-    report = report_pool(pool, _problems(wanted), threshold=wanted.near)
+    evidence, ranking, chosen = rank_and_pick(wanted)
+    report = report_pool(evidence.pool, _problems(wanted), threshold=wanted.near)
     is_by_shift = wanted.by == "shift" and wanted.count > 1
-    if is_by_shift and wanted.features is not None:
-        chosen = pick_apart(ranking, pool, wanted.features, wanted.count, per_subject=per_subject)
-    else:
-        chosen = pick(ranking, pool, wanted.count, per_subject=per_subject)
     others = [name for name in computable(evidence) if name != wanted.by]
     return Selected(
         by=wanted.by,
@@ -125,8 +136,23 @@ def choose(wanted: Wanted) -> Selected:
         report=report,
         agreements=tuple(agree(wanted.by, other, evidence) for other in others),
         cost=tell_cost(evidence),
-        notes=(*_notes(evidence, ranking), *([SHIFT_NOTE] if is_by_shift else []), *_warn(chosen, report)),
+        notes=(*list_notes(evidence, ranking), *([SHIFT_NOTE] if is_by_shift else []), *_warn(chosen, report)),
     )
+
+
+def rank_and_pick(wanted: Wanted) -> tuple[Evidence, Ranking, tuple[Ranked, ...]]:
+    """What is known of the pool, its ranking and the rows that are chosen; raises SampleError."""
+    if wanted.by not in SELECTORS:
+        raise SampleError("--by", f"there is no selector {wanted.by!r}", f"use one of {', '.join(SELECTORS)}")
+    pool = read_pool(
+        wanted.pool, columns=wanted.columns, split=wanted.split, strip_instruction=wanted.strip_instruction
+    )
+    evidence = gather(wanted, pool)
+    ranking = rank(wanted.by, evidence)
+    per_subject = SELECTORS[wanted.by].is_per_subject if wanted.per_subject is None else wanted.per_subject
+    if wanted.by == "shift" and wanted.count > 1 and wanted.features is not None:
+        return evidence, ranking, pick_apart(ranking, pool, wanted.features, wanted.count, per_subject=per_subject)
+    return evidence, ranking, pick(ranking, pool, wanted.count, per_subject=per_subject)
 
 
 def pick_apart(ranking: Ranking, pool: Pool, features: Path, count: int, *, per_subject: bool) -> tuple[Ranked, ...]:
@@ -224,7 +250,8 @@ def _check_ids(option: str, pool: Pool, ids: Mapping[int, str]) -> None:
         raise SampleError(option, f"row {other} is another sample there", "make it from this pool, read alike")
 
 
-def _notes(evidence: Evidence, ranking: Ranking) -> list[str]:
+def list_notes(evidence: Evidence, ranking: Ranking) -> list[str]:
+    """What a reader of the ranking has to know of the files that it is made from."""
     notes = list(evidence.pool.notes)
     strangers = sum(row.id is None for row in ranking.rows)
     notes += [f"{strangers:,} ranked rows are set aside or not in the pool and keep their rank"] if strangers else []
@@ -253,14 +280,21 @@ def _problems(wanted: Wanted) -> dict[str, tuple[Sample, ...]]:
     return load_suite(wanted.against, data=wanted.data).benchmarks if wanted.against else {}
 
 
+def mark_chosen(by: str, pool: Pool, chosen: Sequence[Ranked]) -> list[Sample]:
+    """The chosen samples, each with where it comes from in its meta."""
+    samples, found = pool.by_index, []
+    for row in chosen:
+        sample = samples[row.index]
+        origin = {"pool": pool.source, "selector": by, **asdict(row)}
+        found.append(sample.model_copy(update={"meta": {**sample.meta, "selected": origin}}))
+    return found
+
+
 def _write_chosen(selected: Selected, folder: Path) -> list[str]:
     if folder.exists():
         remove_folder(folder)
-    samples, files = selected.pool.by_index, []
-    for row in selected.chosen:
-        origin = {"pool": selected.pool.source, "selector": selected.by, **asdict(row)}
-        sample = samples[row.index]
-        sample = sample.model_copy(update={"meta": {**sample.meta, "selected": origin}})
+    files = []
+    for row, sample in zip(selected.chosen, mark_chosen(selected.by, selected.pool, selected.chosen), strict=True):
         path = folder / f"{row.rank:04}-row-{row.index}.json"
         write_text(path, json.dumps(sample.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False) + "\n")
         files.append(str(path))

@@ -20,6 +20,7 @@ from polymath.reporting.wording import points, span
 from polymath.runs import RunFolder, read_lines, write_lines, write_text
 from polymath.selecting.executors import Executor
 from polymath.selecting.ledger import read_ledger
+from polymath.selecting.ties import tell_ties
 from polymath.selecting.tournaments import Settings, read_tournament, write_tournament
 from polymath.selecting.trials import (
     OK,
@@ -115,10 +116,11 @@ class _Driver:
         """Settings with the ledger, ranking, winner and page, as far as they are known; returns what --json prints."""
         trials, rules = self.read_trials(), self.settings.rules
         winner = winner_of(trials, rules)
+        tie = tell_ties(trials, rules) if winner is not None else None
         ranking = self._ranking(trials, winner)
         ledger = read_ledger(self.folder, self.settings.names, self.recipe)
         write_tournament(
-            self.folder, self.settings, status=status, wall_s=self._seconds(), ledger=ledger, winner=winner
+            self.folder, self.settings, status=status, wall_s=self._seconds(), ledger=ledger, winner=winner, tie=tie
         )
         write_lines(self.folder / RANKING, ranking)
         if winner is not None:
@@ -130,6 +132,7 @@ class _Driver:
             "tournament": str(self.folder),
             "page": str(self.folder / PAGE),
             "winner": {"name": winner, "sample": str(shown)} if winner is not None else None,
+            "tie": tie,
             "ranking": ranking,
             "ledger": {**ledger, "wall_s": self._seconds()},
         }

@@ -25,8 +25,8 @@ from polymath.seeds import child_seed
 from polymath.selecting.parameters import PARAMS
 from polymath.selection.gradients import project
 from polymath.selection.hidden import high_entropy_sum
-from polymath.training.losses import sequence_mean
-from polymath.training.update import Weighed, micro_batches
+from polymath.training.credit import Weighed
+from polymath.training.update import micro_batches
 from polymath.training.weigh import judge_and_reward, weigh
 from polymath.types import Sample
 
@@ -116,7 +116,7 @@ def policy_gradient(
     loss, its sign turned, where the policy is its own old policy (arXiv 2402.03300). Responses without advantage are
     not run.
     """
-    weights = sequence_mean([len(item.token_ids) for item in weighed])
+    weights = [1 / (len(item.token_ids) * len(weighed)) for item in weighed]
     total = tuple(torch.zeros_like(parameter) for parameter in parameters)
     pushed = [(item, weight) for item, weight in zip(weighed, weights, strict=True) if item.advantage]
     for rows in micro_batches([item for item, _ in pushed], _MICRO_BATCH_TOKENS):

@@ -55,11 +55,14 @@ def probe_pool(
     return summary
 
 
-def open_pool(name: str, columns: str | None, limit: int | None) -> Pool:
-    """The pool of this name, its first `limit` rows where that is given; `columns` as in question=text,answer=gold."""
+def open_pool(name: str, columns: str | Mapping[str, str] | None, limit: int | None) -> Pool:
+    """The pool of this name, its first `limit` rows where that is given.
+
+    `columns` is our field to the pool's column, or the same as text: question=text,answer=gold.
+    """
     from polymath.samples.pools import read_pool
 
-    pool = read_pool(name, columns=read_columns(columns))
+    pool = read_pool(name, columns=read_columns(columns) if isinstance(columns, str) else columns)
     return replace(pool, rows=pool.rows[:limit])
 
 

@@ -131,13 +131,14 @@ def _read_candidates(asked: Asked) -> list[Candidate] | None:
 
 
 def trials_recipe(recipe: Recipe, rungs: Sequence[int], *, suite: str, limit: int | None, save_every: int) -> Recipe:
-    """The recipe of every trial: to the last rung, one thread, evaluated at the rungs; without a sample.
+    """The recipe of every trial: to the last rung, one thread, evaluated at the rungs; without sample and arms.
 
     Raises RecipeError for what a tournament cannot have.
     """
-    for key, remedy in (("arms", "leave them out: --set arms={}"), ("replicate_seeds", "--set replicate_seeds=[]")):
-        if getattr(recipe, key):
-            raise RecipeError(key, "a trial is one run of one sample", remedy)
+    if recipe.replicate_seeds:
+        raise RecipeError("replicate_seeds", "a trial is one run of one sample", "--set replicate_seeds=[]")
+    if recipe.arms:
+        print(f"the recipe's arms do not take part: {', '.join(recipe.arms)}", file=sys.stderr)
     if recipe.evaluate.demonstrate:
         raise RecipeError(
             "evaluate.demonstrate", "asks every trial in another way, so that none compares to the base", "leave it out"
@@ -224,12 +225,14 @@ def write_tournament(
     wall_s: float,
     ledger: dict[str, Any] | None = None,
     winner: str | None = None,
+    tie: str | None = None,
 ) -> None:
     """Write tournament.json."""
     table = {
         "format": FORMAT,
         "status": status,
         "winner": winner,
+        "tie": tie,
         "wall_s": wall_s,
         "ledger": ledger or {},
         "settings": settings.model_dump(mode="json"),

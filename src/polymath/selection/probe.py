@@ -49,6 +49,16 @@ class Probed:
         return self.right / num_decided if num_decided else 0.0
 
     @property
+    def shortcut(self) -> float | None:
+        """1 - P(worked | right): the share of right draws that are not worked; None where none is right.
+
+        They are right by a way that need not transfer, and a reward cannot tell them from the others. Low is good.
+        Not to be mixed up with the arithmetic that a text gives away (polymath.samples.shortcuts). Ours, without a
+        paper.
+        """
+        return 1 - self.right_ways.get("worked", 0) / self.right if self.right else None
+
+    @property
     def num_distinct_wrong(self) -> int:
         """Different wrong answers, as they are written."""
         return len([answer for answer in self.wrong if answer])

@@ -10,19 +10,18 @@ server charges for tries that ended without an answer, and prompts that are coun
 
 from __future__ import annotations
 
+import asyncio
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polymath.errors import RunFolderError
-from polymath.llm import Reply, complete
+from polymath.llm import Reply, complete_async, run_to_end
 from polymath.synthesis.replies import Ask, Replies, reply_of
 
 # Tokens of a prompt before a server has counted it: one in three characters, and what a chat template adds.
 PROMPT_CHARACTERS_PER_TOKEN = 3
 TEMPLATE_TOKENS = 64
-GRACE_S = 5.0
 
 OnReply = Callable[[Ask, Reply], None]
 
@@ -45,6 +44,7 @@ class Asker:
     def ask(self, asks: Sequence[Ask], on_reply: OnReply | None = None) -> dict[str, Reply]:
         """Id to reply, of all that could be paid for. Raises EndpointError where an endpoint gives up.
 
+        That and Ctrl-C end it at once for all endpoints: every reply that came is kept, those under way are given up.
         Earlier ones come first where not all can be paid for. `on_reply` is told what is newly answered, one by one.
         """
 
@@ -59,7 +59,7 @@ class Asker:
             if not wave:
                 self.is_spent = True
                 break
-            _ask_all(wave, keep, self.on_trouble)
+            run_to_end(_ask_all(wave, keep, self.on_trouble))
             waiting = [ask for ask in waiting if self.replies.find(ask) is None]
         found = ((ask.id, self.replies.find(ask)) for ask in asks)
         return {id: reply for id, reply in found if reply is not None}
@@ -113,50 +113,16 @@ def most_tokens(ask: Ask) -> tuple[int, int]:
     return math.ceil(num_characters / PROMPT_CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS, ask.request.max_tokens or 0
 
 
-class _Ended(Exception):
-    """Another endpoint has failed, or the user wants to stop: this one's work ends at its next reply."""
-
-
-def _ask_all(asks: Sequence[Ask], keep: OnReply, on_trouble: Callable[[str], None] | None) -> None:
+async def _ask_all(asks: Sequence[Ask], keep: OnReply, on_trouble: Callable[[str], None] | None) -> None:
     """Ask every endpoint for its share, all endpoints at once; `keep` is never called twice at a time."""
     shares: dict[str, list[Ask]] = {}
     for ask in asks:
         shares.setdefault(ask.name, []).append(ask)
-    if len(shares) == 1:
-        _ask_one(asks, keep, on_trouble)
-        return
-    lock, is_over, errors = threading.Lock(), threading.Event(), list[BaseException]()
-
-    def keep_one(ask: Ask, reply: Reply) -> None:
-        with lock:
-            keep(ask, reply)
-        if is_over.is_set():
-            raise _Ended
-
-    def work(share: Sequence[Ask]) -> None:
-        try:
-            _ask_one(share, keep_one, on_trouble)
-        except _Ended:
-            pass
-        except BaseException as error:
-            errors.append(error)
-            is_over.set()
-
-    # Daemons: after Ctrl-C nobody waits for a reply that takes ten minutes. What comes until then is kept.
-    threads = [threading.Thread(target=work, args=(share,), daemon=True) for share in shares.values()]
-    try:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads) and not is_over.is_set():
-            for thread in threads:
-                thread.join(0.1)
-    finally:
-        is_over.set()
-        for thread in threads:
-            thread.join(GRACE_S if errors else 0)
-    if errors:
-        raise errors[0]
+    async with asyncio.TaskGroup() as group:
+        for share in shares.values():
+            group.create_task(_ask_one(share, keep, on_trouble))
 
 
-def _ask_one(asks: Sequence[Ask], keep: OnReply, on_trouble: Callable[[str], None] | None) -> None:
-    complete(asks[0].endpoint, [ask.request for ask in asks], lambda index, reply: keep(asks[index], reply), on_trouble)
+async def _ask_one(asks: Sequence[Ask], keep: OnReply, on_trouble: Callable[[str], None] | None) -> None:
+    requests = [ask.request for ask in asks]
+    await complete_async(asks[0].endpoint, requests, lambda index, reply: keep(asks[index], reply), on_trouble)

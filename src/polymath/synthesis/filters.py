@@ -13,6 +13,7 @@ from typing import Protocol
 
 from polymath.errors import SampleError
 from polymath.judge.reference import check_reference
+from polymath.samples.findings import MIN_RIGHT
 from polymath.samples.near import find_near, find_near_within
 from polymath.synthesis.agreement import whole_number
 from polymath.synthesis.instructions import AnswerKind
@@ -41,8 +42,12 @@ class Seen(Protocol):
         """Share of draws that are right."""
 
     @property
-    def right_ways(self) -> Mapping[str, int]:
-        """Right draws by way of answering."""
+    def right(self) -> int:
+        """Draws that are right, strictly."""
+
+    @property
+    def shortcut(self) -> float | None:
+        """Share of right draws that are not worked; None where none is right."""
 
 
 Filter = Callable[[Sample, AnswerKind, FilterSection], str]
@@ -153,23 +158,29 @@ def benchmark_checks(
 
 
 def probe_checks(seen: Seen, rules: ProbeSection) -> list[Check]:
-    """Whether the model to be trained solves a sample often enough, not too often, and not by a direct answer."""
+    """Whether the model to be trained solves a sample often enough, not too often, and by working it out.
+
+    Fewer than MIN_RIGHT right draws say nothing of the way: then the last of these passes.
+    """
     rate = seen.pass_rate
-    shortcut = seen.right_ways.get("direct", 0) / seen.num_draws
     checks = [
         Check(
             name="band",
             ok=rules.min_pass_rate <= rate <= rules.max_pass_rate,
             detail=f"pass rate {rate:.3g}, wanted {rules.min_pass_rate:g} to {rules.max_pass_rate:g}",
         ),
-        Check(
-            name="shortcut",
-            ok=shortcut <= rules.max_shortcut,
-            detail=f"{shortcut:.3g} of the draws are right by a direct answer, wanted {rules.max_shortcut:g} at most",
-        ),
+        _check_shortcut(seen, rules.max_shortcut),
     ]
     failed = next((place for place, check in enumerate(checks) if not check.ok), len(checks))
     return checks[: failed + 1]
+
+
+def _check_shortcut(seen: Seen, limit: float) -> Check:
+    if seen.shortcut is None or seen.right < MIN_RIGHT:
+        told = f"{seen.right} of {seen.num_draws} draws are right: too few to tell how they were reached"
+        return Check(name="shortcut", ok=True, detail=told)
+    told = f"{seen.shortcut:.3g} of {seen.right} right draws are not worked, wanted {limit:g} at most"
+    return Check(name="shortcut", ok=seen.shortcut <= limit, detail=told)
 
 
 def text_of(sample: Sample) -> str:

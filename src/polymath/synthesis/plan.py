@@ -18,6 +18,7 @@ from polymath.errors import PromptError, RecipeError
 from polymath.llm import Endpoint
 from polymath.prompts import Template, load_template
 from polymath.recipe import Section, read_table
+from polymath.samples.findings import MAX_SHORTCUT, MIN_RIGHT
 from polymath.synthesis.instructions import ANSWERS, CATEGORIES, INSTRUCTIONS
 from polymath.types import AnswerType
 
@@ -145,7 +146,12 @@ class ProbeSection(Section):
     template: str = Field("boxed", description="prompt template of the training to come")
     min_pass_rate: float = Field(0.0, ge=0, le=1, description="share of draws that must be right at least")
     max_pass_rate: float = Field(1.0, ge=0, le=1, description="share of draws that may be right at most")
-    max_shortcut: float = Field(1.0, ge=0, le=1, description="share of draws that may be right by a direct answer")
+    max_shortcut: float = Field(
+        MAX_SHORTCUT,
+        ge=0,
+        le=1,
+        description=f"share of right draws that may be not worked, from {MIN_RIGHT} on; 1: all",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or mps")
     batch_size: int = Field(64, ge=1, description="draws decoded together")
 

@@ -112,7 +112,7 @@ def read_groups(
     for source in sources:
         if source == "library":
             named = [(name, sample) for name in library_names() for sample in find_sample(name)]
-            found = {"library": [(name, sample) for name, sample in named if "flaw" not in sample.meta]}
+            found = {"library": [(name, sample) for name, sample in named if "flaw" not in sample.meta][:limit]}
         elif source.endswith(".toml") or {*BENCHMARKS, *SUITES} & set(source.split("+")):
             suite = load_suite(source, data=data, limit=limit)
             for name, reason in suite.missing.items():

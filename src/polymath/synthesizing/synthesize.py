@@ -241,6 +241,8 @@ def _figures(seen: Probed) -> dict[str, Any]:
     return {
         "num_draws": seen.num_draws,
         "pass_rate": seen.pass_rate,
+        "right": seen.right,
+        "shortcut": seen.shortcut,
         "right_ways": dict(seen.right_ways),
         "truncated_frac": seen.truncated_frac,
         "answer_entropy": seen.answer_entropy,

@@ -9,11 +9,8 @@ from polymath.selection.probe import Probed
 
 
 def shortcut(probed: Probed) -> float | None:
-    """The share of right draws that are not worked: right by a way that does not transfer. Low is good.
-
-    1 - P(worked | right), in draws of the base. Ours, without a paper.
-    """
-    return 1 - probed.right_ways.get("worked", 0) / probed.right if probed.right else None
+    """1 - P(worked | right), in draws of the base: right by a way that need not transfer. Low is good. Ours."""
+    return probed.shortcut
 
 
 def direct_right(probed: Probed) -> float | None:
