@@ -12,6 +12,7 @@ from polymath.runs import RunFolder
 from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath
 
 COMMANDS = [[], ["run"], ["train"], ["evaluate"], ["report"], ["judge"], ["schema"], ["lab"], ["lab", "world"]]
+COMMANDS += [["ablate"], ["doctor"]]
 COMMANDS += [["lab", name] for name in ("draw", "record", "confirm", "tables", "pretrain", "card", "chat")]
 
 

@@ -25,7 +25,16 @@ LAB = (
     "counting & probability", "physics", "chemistry", "biology", "computer science", "economics", "astronomy",
     "earth science",
 )  # fmt: skip
-FIGURES = ["arms.png", "draws.png", "gain-matrix.png", "probe.png", "curves.png", "rates.png", "pass-at-k.png"]
+FIGURES = [
+    "arms.png",
+    "draws.png",
+    "gain-matrix.png",
+    "probe.png",
+    "curves.png",
+    "rates.png",
+    "pass-at-k.png",
+    "ablation-terms.png",
+]
 Build = Callable[..., RunFolder]
 
 
@@ -38,6 +47,7 @@ def build_records() -> dict[str, dict[str, Any]]:
         "curves": _curves(generator),
         "rates": _rates(),
         "pass-at-k": _pass_at_k(),
+        "ablation": {**_arms(generator), "grid": "terms", "settings": {"trained": {"kl.coefficient": "0.001"}}},
     }
     return {
         name: {

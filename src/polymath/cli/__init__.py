@@ -9,13 +9,28 @@ from __future__ import annotations
 import os
 import sys
 
-from polymath.cli import audit, evaluation, features, lab, probing, selection, skills, stages, synthesis, tournament
+from polymath.cli import (
+    ablate,
+    audit,
+    doctor,
+    evaluation,
+    features,
+    lab,
+    probing,
+    selection,
+    skills,
+    stages,
+    synthesis,
+    tournament,
+)
 from polymath.cli.options import app
 from polymath.errors import Stopped, UserError
 
 __all__ = [
+    "ablate",
     "app",
     "audit",
+    "doctor",
     "evaluation",
     "features",
     "lab",

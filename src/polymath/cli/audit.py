@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from polymath.cli.options import JsonOption, ModelOption, OutOption, app, print_json
 from polymath.errors import RecipeError
-
-if TYPE_CHECKING:
-    from polymath.types import Sample
 
 # Options that do nothing unless this one is given: to pass over them in silence would look like an answer.
 ONLY_WITH = {
@@ -22,7 +18,6 @@ ONLY_WITH = {
 ONLY_WITH_EITHER = "seed no_cache"
 # More samples than these are counted; --json and --out tell each.
 MAX_SHOWN = 20
-POOLS = (".gz", ".parquet", ".csv")
 
 
 @app.command()
@@ -65,22 +60,18 @@ def audit(
     json_: JsonOption = False,
 ) -> None:
     """Is the sample sound: judged as it should be, labelled exactly, solvable, free of shortcuts, in no benchmark?"""
-    from polymath.auditing import (
-        AuditSettings,
-        audit_counts,
-        audit_samples,
-        audit_table,
-        default_folder,
-        to_json,
-        write_audit,
-    )
+    from polymath import api
+    from polymath.auditing import audit_counts, audit_table, to_json
     from polymath.evaluating import Served, Settings
 
     _refuse_unused(context)
     served = Served(
         model=served_model, key_env=key_env, concurrency=concurrency, price_in=price_in, price_out=price_out
     )
-    settings = AuditSettings(
+    audits, page = api.audit(
+        sample,
+        out=out,
+        limit=limit,
         model=model,
         model_settings=Settings(
             template=template,
@@ -103,31 +94,15 @@ def audit(
         pool=pool,
         use_cache=not no_cache,
     )
-    samples = _read(sample)[:limit]
-    is_asked = model is not None or solver is not None
-    folder = out or default_folder(sample, samples)
-    audits = audit_samples(samples, settings, folder)
-    if out is not None or is_asked:
-        write_audit(audits, settings, sample, folder)
     if json_:
         print_json(to_json(audits))
     else:
         show = audit_table if len(audits) <= MAX_SHOWN else audit_counts
         Console().print(show(audits, sample))
-        if out is not None or is_asked:
-            print(f"page    {folder / 'audit.html'}")
+        if page is not None:
+            print(f"page    {page}")
     if not all(one.is_sound for one in audits):
         raise typer.Exit(1)
-
-
-def _read(name: str) -> list[Sample]:
-    from polymath.samples.pools import read_pool
-    from polymath.samples.sources import find_sample
-
-    is_published = "@" in name and not Path(name).exists()
-    if is_published or Path(name).suffix not in POOLS:
-        return find_sample(name)
-    return [row.sample for row in read_pool(name, strip_instruction=True).rows]
 
 
 def _refuse_unused(context: typer.Context) -> None:

@@ -49,7 +49,7 @@ def lab_draw(
 
 @lab_app.command("record")
 def lab_record(
-    experiment: Annotated[str, typer.Argument(help="arms, draws, curves, rates or pass-at-k")],
+    experiment: Annotated[str, typer.Argument(help="arms, draws, curves, rates, pass-at-k or ablation")],
     run_folder: Annotated[Path, typer.Argument(help="run folder that holds it")],
     title: Annotated[str, typer.Option(help="one line above the table")] = "",
     command: Annotated[list[str] | None, typer.Option(help="command that made it; default: the run's own")] = None,

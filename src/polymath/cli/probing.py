@@ -34,11 +34,18 @@ def probe(
     json_: JsonOption = False,
 ) -> None:
     """Draw a few responses to every sample of a pool: pass rate, ways, entropy, distinct wrong answers, truncation."""
-    from polymath.evaluating import Served, Settings
-    from polymath.selecting.probing import open_pool, probe_pool
+    from polymath import api
+    from polymath.evaluating import Served
 
-    settings = Settings(
-        protocol=f"sample-{num_draws}-t{temperature:g}",
+    summary = api.probe(
+        pool,
+        model,
+        out,
+        num_draws=num_draws,
+        temperature=temperature,
+        columns=columns,
+        limit=limit,
+        resume=resume,
         max_tokens=max_tokens,
         template=template,
         template_file=template_file,
@@ -48,8 +55,6 @@ def probe(
         seed=seed,
         served=Served(model=served_model, key_env=key_env),
     )
-    found = open_pool(pool, columns, limit)
-    summary = probe_pool(found, model, settings, out, num_draws=num_draws, resume=resume)
     if json_:
         print_json(summary)
         return

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from polymath.cli.options import JsonOption, OutOption, app, print_json
-from polymath.errors import RecipeError, SampleError
+from polymath.errors import SampleError
 
 bench_app = typer.Typer(no_args_is_help=True, help="Does it work? Measured against outcomes.")
 app.add_typer(bench_app, name="bench")
@@ -17,7 +17,6 @@ app.add_typer(bench_app, name="bench")
 
 @app.command()
 def select(
-    context: typer.Context,
     pool: Annotated[str, typer.Argument(help="JSONL, parquet, CSV, hub id, run folder, library sample or lab:60")],
     by: Annotated[
         str, typer.Option("--by", help="selector: hvs, lim, polymath, learnability ...; see docs/selection.md")
@@ -25,9 +24,13 @@ def select(
     history: Annotated[Path | None, typer.Option(help="training history of the pool: file, step dumps or run")] = None,
     steps_per_epoch: Annotated[int | None, typer.Option(min=1, help="step dumps an epoch. Default 8")] = None,
     scores: Annotated[Path | None, typer.Option(help="scores by others: [{prompt, score}]")] = None,
-    threshold: Annotated[float, typer.Option(help="lim, polymath: least score, >= on two decimals")] = 0.6,
+    threshold: Annotated[
+        float | None, typer.Option(help="lim, polymath: least score, >= on two decimals. Default 0.6")
+    ] = None,
     probe: Annotated[Path | None, typer.Option(help="folder or probe.jsonl of polymath probe")] = None,
-    band: Annotated[str, typer.Option(help="band: pass rates above the first, up to the second")] = "0,0.1",
+    band: Annotated[
+        str | None, typer.Option(help="band: pass rates above the first, up to the second. Default 0,0.1")
+    ] = None,
     skills: Annotated[Path | None, typer.Option(help="JSON lines of skills by category")] = None,
     category: Annotated[str | None, typer.Option(help="skills: of this category only")] = None,
     features: Annotated[Path | None, typer.Option(help="folder of polymath features")] = None,
@@ -35,7 +38,7 @@ def select(
     per_subject: Annotated[
         bool | None, typer.Option("--per-subject/--overall", help="so many of each subject. Default: polymath only")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of random")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="of random. Default 0")] = None,
     columns: Annotated[str | None, typer.Option(help="question=COLUMN,answer=COLUMN")] = None,
     split: Annotated[str, typer.Option(help="split of a data set of the hub")] = "train",
     strip_instruction: Annotated[
@@ -47,14 +50,13 @@ def select(
     json_: JsonOption = False,
 ) -> None:
     """Rank the samples of a pool and write the chosen ones, ready to train on."""
-    from polymath.selecting.choosing import Wanted
-    from polymath.selecting.choosing import select as choose
+    from polymath import api
     from polymath.selecting.probing import read_columns
 
-    _refuse_unused(context)
-    wanted = Wanted(
-        pool=pool,
-        by=by,
+    result = api.select(
+        pool,
+        by,
+        out=out,
         columns=read_columns(columns),
         split=split,
         strip_instruction=strip_instruction,
@@ -65,7 +67,7 @@ def select(
         skills=skills,
         features=features,
         threshold=threshold,
-        band=_read_band(band),
+        band=_read_band(band) if band is not None else None,
         category=category,
         count=count,
         per_subject=per_subject,
@@ -73,7 +75,6 @@ def select(
         against=against,
         data=data,
     )
-    result = choose(wanted, out)
     if json_:
         print_json(result)
         return
@@ -90,33 +91,11 @@ def select(
     print(f"page     {result['page']}")
 
 
-# Options with a meaning only under some selectors, and only beside another option.
-ONLY_BY = {"threshold": ("lim", "polymath"), "band": ("band",)}
-ONLY_BESIDE = {"steps_per_epoch": "history", "category": "skills", "data": "against"}
-
-
-def _refuse_unused(context: typer.Context) -> None:
-    """An option that would be passed over is refused."""
-
-    def is_given(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
-
-    by = context.params["by"]
-    reasons = {name: f"has no meaning with --by {by}" for name, names in ONLY_BY.items() if by not in names}
-    reasons |= {name: f"has no meaning without --{other}" for name, other in ONLY_BESIDE.items() if not is_given(other)}
-    for name, reason in reasons.items():
-        if is_given(name):
-            raise RecipeError(f"--{name.replace('_', '-')}", reason, "leave it out")
-
-
 def _read_band(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        low, high = 1.0, 0.0
-    if not -1 <= low < high <= 1:
-        raise SampleError("--band", f"{text!r} is no band of pass rates", "write --band 0,0.1")
+        raise SampleError("--band", f"{text!r} is no band of pass rates", "write --band 0,0.1") from None
     return low, high
 
 

@@ -74,10 +74,11 @@ def skills(
     json_: JsonOption = False,
 ) -> None:
     """Which skills samples take, by category; the spectra, the specialists and the Prime."""
+    from polymath import api
     from polymath.synthesis.asking import Budget
     from polymath.synthesis.choice import BREADTHS
     from polymath.synthesis.skill_names import THRESHOLD
-    from polymath.synthesizing.skills import EMBEDDING_THRESHOLD, SkillSettings, extract_skills
+    from polymath.synthesizing.skills import EMBEDDING_THRESHOLD
 
     if by not in (None, "rules", "model"):
         raise RecipeError("--by", f"there is no {by!r}", "use rules or model")
@@ -90,7 +91,10 @@ def skills(
     _check_money(budget_money, price_in, price_out)
     endpoint = open_endpoint(url, served_model, key_env, concurrency, price_in=price_in, price_out=price_out)
     embedder = open_endpoint(embed_url, embed_model, key_env, concurrency, option="--embed-model")
-    settings = SkillSettings(
+    summary = api.skills(
+        sources,
+        out,
+        resume=resume,
         categories=tuple(categories or ["all"]),
         endpoint=endpoint,
         model=served_model,
@@ -105,7 +109,6 @@ def skills(
         data=data,
         limit=limit,
     )
-    summary = extract_skills(sources, out, settings, resume=resume)
     if json_:
         print_json(summary)
         return

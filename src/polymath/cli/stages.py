@@ -64,7 +64,7 @@ def train(
     folder = api.train(chosen, out=out, resume=resume)
     last = folder.read_metrics()[-1]
     result = {"run": str(folder.path), "steps": last["step"]}
-    result |= {name: last[name] for name in ("reward", "learnable_fraction")}
+    result |= {name: last.get(name) for name in ("reward", "learnable_fraction")}
     print_result(result, json_)
 
 

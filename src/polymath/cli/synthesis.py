@@ -22,21 +22,14 @@ def synthesize(
     json_: JsonOption = False,
 ) -> None:
     """Have samples written, keep those on whose answer several solvers agree, and show what became of all others."""
-    from polymath.errors import RunFolderError
-    from polymath.runs import new_run_path
-    from polymath.synthesis.plan import read_plan
-    from polymath.synthesizing.synthesize import synthesize as carry_out
+    from polymath import api
 
-    if resume and out is None:
-        raise RunFolderError("--resume", "does not say what to continue", "name the folder with --out")
-    chosen = read_plan(plan, set_ or [])
-    folder = out or new_run_path(Path("synthesis"), chosen.name)
-    funnel = carry_out(chosen, folder, resume=resume, replay=replay)
-    page = folder / "synthesis.html"
+    funnel = api.synthesize(plan, overrides=set_ or [], out=out, resume=resume, replay=replay)
+    folder, page = Path(funnel["folder"]), funnel["report"]
     if json_:
         shown = {name: funnel[name] for name in ("status", "stages", "rejected", "unfinished", "usage")}
         accepted = funnel["stages"][-1]["num"]
-        print_json({"folder": str(folder), "report": str(page), "accepted": accepted, **shown})
+        print_json({"folder": str(folder), "report": page, "accepted": accepted, **shown})
         return
     from rich.console import Console
 

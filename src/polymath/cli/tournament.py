@@ -43,18 +43,18 @@ def tournament(
     json_: JsonOption = False,
 ) -> None:
     """Find the sample whose training transfers best, by successive halving."""
+    from polymath import api
     from polymath.cli.stages import read_recipe_option
-    from polymath.errors import RecipeError
-    from polymath.selecting.driving import run_tournament
-    from polymath.selecting.executors import EXECUTORS
-    from polymath.selecting.tournaments import Asked, open_tournament
 
-    if executor not in EXECUTORS:
-        raise RecipeError("--executor", f"there is no {executor!r}", f"use one of {', '.join(EXECUTORS)}")
-    asked = Asked(
-        recipe=read_recipe_option(recipe, None, model, set_),
+    result = api.tournament(
+        read_recipe_option(recipe, None, model, set_),
+        out=out,
         pool=pool,
         samples=tuple(samples or ()),
+        resume=resume,
+        executor=executor,
+        jobs=jobs,
+        ray_address=ray_address,
         num=num,
         seed=seed,
         rungs=_read_rungs(rungs) if rungs else None,
@@ -63,9 +63,6 @@ def tournament(
         limit=limit,
         save_every=save_every,
     )
-    settings = open_tournament(out, asked, resume=resume)
-    num_gpus = int(settings.recipe.model.device.startswith("cuda"))
-    result = run_tournament(out, EXECUTORS[executor](out, jobs, ray_address, num_gpus))
     _show(result, json_)
     if result["winner"] is None:
         raise typer.Exit(1)
@@ -97,4 +94,6 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
         f"{ledger['evaluations']} evaluations, {ledger['work_s']:.0f} s of work"
     )
     print(f"winner  {result['winner']['sample'] if result['winner'] else 'none: all have failed'}")
+    if result["tie"]:
+        print(f"tie     {result['tie']}")
     print(f"page    {result['page']}")

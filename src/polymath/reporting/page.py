@@ -35,6 +35,7 @@ PANELS: dict[str, dict[str, str]] = {
     "Reward": {"reward": "reward"},
     "Groups that teach": {"learnable_fraction": "learnable", "frac_reward_zero_std": "unanimous"},
     "Entropy, nats a token": {"entropy": "entropy"},
+    "Loss of the demonstrations": {"loss": "loss"},
     "Gradient norm": {"grad_norm": "gradient norm"},
     "Response length, tokens": {"completions/mean_length": "mean length"},
     "Cut off at the limit": {"completions/clipped_ratio": "cut off"},
@@ -247,7 +248,10 @@ def draw_panels(data: ReportData, saturation_step: int | None = None) -> list[Pa
         keys = [(figures.AFTER, "strict"), (figures.LENIENT, "lenient")]
         drawing = _drawing(_mark(figures.draw_accuracy(data.evaluations), saturation_step), "accuracy", alt)
         panels.append(Panel(title="Test accuracy", note="", keys=keys, drawing=drawing))
+    imitates = data.recipe.engine.name == "sft"
     for title, wished in PANELS.items():
+        if "loss" in wished and not imitates:
+            continue  # of a policy gradient it says nothing
         found = {key: label for key, label in wished.items() if figures.series(data.metrics, key)[1]}
         if not found:
             continue

@@ -102,7 +102,7 @@ class ReportData:
     @property
     def is_complete(self) -> bool:
         """Training ended and the last step was evaluated."""
-        has_last = self.after is not None and self.after.step == self.recipe.train.num_steps
+        has_last = self.after is not None and self.after.step == self.run.last_step()
         return bool(self.info.get("status") == "complete" and has_last)
 
     @property
@@ -113,6 +113,8 @@ class ReportData:
     def _unreached(self) -> list[str]:
         if self.recipe.train.num_steps == 0:
             return ["Nothing is trained here: the base model answers behind worked demonstrations of the sample."]
+        if self.is_complete and "ended_at" in self.info:
+            return [f"Training ended after step {self.info['ended_at']}, as the recipe's [stop] says."]
         if self.is_complete:
             return []
         last, total = (self.metrics[-1]["step"] if self.metrics else 0), self.recipe.train.num_steps

@@ -20,7 +20,7 @@ from polymath.errors import RunFolderError
 from polymath.evaluation.statistics import Interval
 from polymath.reporting.wording import number, p_value, percent, points, span
 
-EXPERIMENTS = ("arms", "draws", "curves", "rates", "pass-at-k")
+EXPERIMENTS = ("arms", "draws", "curves", "rates", "pass-at-k", "ablation")
 NOTHING = "–"
 # What the base model did with a sample before training, in the words of `Correlation.signal`.
 PROBE_SIGNALS = {
@@ -105,6 +105,14 @@ class ArmsRecord(_Recorded):
             lists = (arm.strict, arm.lenient, arm.worked, *(() if arm.held_out is None else (arm.held_out,)))
             _check_lengths(arm.name, self.seeds, lists)
         return self
+
+
+class AblationRecord(ArmsRecord):
+    """The arms of a grid, and what each of them sets. There may be several, by the name of the grid."""
+
+    experiment: Literal["ablation"]  # type: ignore[assignment]
+    grid: str
+    settings: dict[str, dict[str, str]]
 
 
 class Probe(_Noun):
@@ -252,7 +260,7 @@ class PassAtKRecord(_Recorded):
         return self
 
 
-Record = ArmsRecord | DrawsRecord | CurvesRecord | RatesRecord | PassAtKRecord
+Record = ArmsRecord | AblationRecord | DrawsRecord | CurvesRecord | RatesRecord | PassAtKRecord
 _ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="experiment")])
 
 
@@ -274,15 +282,20 @@ class Table:
 def read_records(folder: Path) -> list[Record]:
     """The records of a folder in the order of EXPERIMENTS; none where there is no folder.
 
-    Raises RunFolderError for a file that is no record, or for two records of one experiment.
+    Raises RunFolderError for a file that is no record, or for two records of one experiment or grid.
     """
     records: dict[str, Record] = {}
     for path in sorted(folder.glob("*.json")):
         record = _read_record(path)
-        if record.experiment in records:
-            raise RunFolderError(path, f"is a second record of {record.experiment}", "keep one of them")
-        records[record.experiment] = record
-    return [records[name] for name in EXPERIMENTS if name in records]
+        if (name := name_of(record)) in records:
+            raise RunFolderError(path, f"is a second record of {name}", "keep one of them")
+        records[name] = record
+    return sorted(records.values(), key=lambda record: EXPERIMENTS.index(record.experiment))
+
+
+def name_of(record: Record) -> str:
+    """The experiment, and of an ablation the grid: how its file and its figures are named."""
+    return f"ablation-{record.grid}" if isinstance(record, AblationRecord) else record.experiment
 
 
 def parse_record(table: Mapping[str, Any]) -> Record:

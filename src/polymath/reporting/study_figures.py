@@ -45,6 +45,7 @@ from polymath.reporting.recorded import (
     RatesRecord,
     Record,
     gain_matrix,
+    name_of,
     tell_rate,
 )
 from polymath.reporting.wording import percent, points
@@ -364,7 +365,7 @@ def _arms_figure(record: ArmsRecord) -> StudyFigure:
         for arm in record.arms
     )
     return StudyFigure(
-        name="arms",
+        name=name_of(record),
         draw=lambda width: draw_arms(record, width),
         alt=f"Accuracy of every arm over {len(record.seeds)} seeds; base {percent(record.base.strict)} strict. {told}.",
         caption=(
