@@ -11,13 +11,20 @@ import sympy
 from polymath.disciplines import DISCIPLINE_OF_SUBJECT, PAPER_SUBJECTS
 from polymath.judge import judge
 from polymath.judge.extract import find_boxes
+from polymath.lab import world
 from polymath.samples.catalogue import as_markdown, entries, flawed_names, sound_names
 from polymath.samples.near import find_near_within
 from polymath.samples.sources import find_sample, library_names
 from tests.conftest import ROOT
 from tests.samples.library_labels import LABELS
 
-KNOWN_DISCIPLINES = {*PAPER_SUBJECTS, *PAPER_SUBJECTS.values(), *DISCIPLINE_OF_SUBJECT, *DISCIPLINE_OF_SUBJECT.values()}
+KNOWN_DISCIPLINES = {
+    *PAPER_SUBJECTS,
+    *PAPER_SUBJECTS.values(),
+    *DISCIPLINE_OF_SUBJECT,
+    *DISCIPLINE_OF_SUBJECT.values(),
+    *world.DISCIPLINES,
+}
 CATEGORIES = ("algebra", "number theory", "geometry", "probability", "precalculus")
 SCIENCES = ("physics", "chemistry", "biology", "computer science", "engineering", "economics")
 # Numbers that a model says when it knows nothing.
@@ -269,10 +276,10 @@ def test_ids_are_distinct_and_no_two_questions_are_near():
     names = [entry.name for _, entry in ALL]
     ids = [entry.sample.id for _, entry in ALL]
     same = {(names[ids.index(one)], names[place]) for place, one in enumerate(ids) if ids.index(one) != place}
-    assert same == {("lab-boxes", "lab-two-good")}
+    assert same == {("lab-coins", "lab-two-good")}
     near = find_near_within([entry.sample.question for _, entry in ALL], 0.3)
     pairs = {tuple(sorted((names[one.row], names[one.other]))) for one in near}
-    assert pairs == {("lab-boxes", "lab-two-good"), ("retelling-exact", "retelling-published")}
+    assert pairs == {("lab-coins", "lab-two-good"), ("retelling-exact", "retelling-published")}
 
 
 def test_the_page_of_the_library_shows_the_files_as_they_are():
