@@ -40,6 +40,7 @@ def test_a_tracker_that_is_not_installed_is_one_line(workplace, tmp_path):
     done = polymath("train", workplace / "tiny.toml", "--set", f'log.to=["{missing}"]', "--out", tmp_path / "run")
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()[-1:]) == 1
     assert f"pip install {missing}" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_tracker_that_nobody_knows_is_refused():

@@ -103,8 +103,10 @@ def prepare(
     from polymath.evaluation.evaluate import check_room
     from polymath.rewards import check_rewards
     from polymath.samples.sources import load_samples
+    from polymath.trackers import check_trackers
 
     check_rewards(recipe.reward.weights(), recipe.reward.options, rewards, max_tokens=recipe.rollout.max_tokens)
+    check_trackers(recipe.log)
     if recipe.model.lora is not None and recipe.kl.coefficient and recipe.kl.reference == "ema":
         remedy = 'use reference = "initial", or train all weights'
         raise RecipeError("kl.reference", "cannot be an average with model.lora, whose reference is the base", remedy)

@@ -668,7 +668,9 @@ def _explain(error: ValidationError, where: str) -> RecipeError:
         remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(_known_keys(path[:-1]))}"
         return RecipeError(f"{where}: {key}", "is not a recipe key", remedy)
     message = first["msg"].removeprefix("Value error, ")
-    return RecipeError(f"{where}: {key}", f"{message} (found {str(first['input'])[:80]!r})", "see polymath schema")
+    # What concerns several keys at once has the whole recipe as its input.
+    found = f" (found {str(first['input'])[:80]!r})" if path else ""
+    return RecipeError(f"{where}: {key}", message + found, "see polymath schema")
 
 
 def _known_keys(path: Sequence[str]) -> list[str]:

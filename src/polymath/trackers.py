@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,13 @@ class Tracker(Protocol):
         ...
 
 
+def check_trackers(settings: LogSection) -> None:
+    """Raise RecipeError for a tracker that is named and not installed, before anything is made."""
+    for name in settings.to:
+        if find_spec(name) is None:
+            raise RecipeError("log.to", f"{name} is not installed", f"pip install {name}")
+
+
 def open_trackers(settings: LogSection, run: Path, *, config: Mapping[str, Any], first_step: int) -> list[Tracker]:
     """The trackers that a recipe names, for the run folder `run`, whose next step is `first_step`.
 
@@ -37,8 +45,6 @@ def open_trackers(settings: LogSection, run: Path, *, config: Mapping[str, Any],
     for name in settings.to:
         try:
             opened.append(TRACKERS[name](settings, run, config, first_step))
-        except ImportError as error:
-            raise RecipeError("log.to", f"{name} is not installed ({error})", f"pip install {name}") from error
         except Exception as error:  # whatever a service raises must not look like a fault of the training
             reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
             raise RecipeError("log.to", f"{name} cannot be opened ({reason})", "log in, or leave it out") from error
