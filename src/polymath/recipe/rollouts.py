@@ -1,0 +1,58 @@
+"""What a step draws, keeps and rewards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from polymath.recipe.section import Section
+
+
+class RolloutSection(Section):
+    num_groups: int = Field(16, ge=1, description="groups a step; prompts are drawn in turn from the samples")
+    group_size: int = Field(8, ge=2, description="rollouts a group")
+    temperature: float = Field(1.0, gt=0, description="log-probabilities and entropy are of logits / temperature")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus mass; below 1 the update is slightly off-policy")
+    top_k: int = Field(0, ge=0, description="0 keeps every token")
+    max_tokens: int = Field(64, ge=1, description="tokens a response, end of sequence included")
+    order: Literal["in_turn", "prioritised", "familiar"] = Field(
+        "in_turn",
+        description="of several samples: in_turn; prioritised by one minus their success so far (Kimi k1.5); familiar "
+        "first, by the perplexity of their prompts (PREPO). One sample is always itself",
+    )
+    candidates: int = Field(
+        0, ge=0, description="familiar: samples drawn at random of which a step takes its own; 0 is all of them"
+    )
+
+
+class FilterSection(Section):
+    name: Literal["keep_all", "drop_unanimous", "replay"] = Field(
+        "keep_all",
+        description="groups whose rewards agree teach nothing. keep_all keeps and counts them; drop_unanimous draws "
+        "others in their place (DAPO's dynamic sampling, with an end); replay takes groups of earlier steps instead",
+    )
+    max_rounds: int = Field(
+        10, ge=1, description="drop_unanimous: most rounds of num_groups groups a step; what is missing then is kept"
+    )
+    max_age: int = Field(8, ge=1, description="replay: oldest step that is replayed, counted back from this one")
+
+
+class RewardSection(Section):
+    name: str | None = Field(None, description="one reward; see polymath.rewards.REWARDS. Default exact")
+    parts: dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None = Field(
+        None, description="named parts with weights; the reward is the weighted sum, each part is logged"
+    )
+    options: dict[str, dict[str, bool | int | float | str]] = Field(
+        {}, description="options of a reward by its name, say { random = { p = 0.3 } }; see docs/rewards.md"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.name is not None and self.parts is not None:
+            raise ValueError("give name or parts, not both")
+        return self
+
+    def weights(self) -> dict[str, float]:
+        """Reward name to weight."""
+        return dict(self.parts) if self.parts is not None else {self.name or "exact": 1.0}
