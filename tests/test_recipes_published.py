@@ -90,6 +90,7 @@ SAID = {
         "rollout.group_size": 16,
         "rollout.max_tokens": 20480,
         "filter.name": "drop_unanimous",
+        "filter.metric": "accuracy",
         "filter.max_rounds": 10,
         "loss.epsilon_low": 0.2,
         "loss.epsilon_high": 0.28,
@@ -110,6 +111,7 @@ SAID = {
         "rollout.temperature": 0.5,
         "rollout.top_p": 0.95,
         "rollout.max_tokens": 512,
+        "rollout.repetition_penalty": 1.15,
         "optimizer.learning_rate": 2e-5,
     },
 }

@@ -136,6 +136,13 @@ WAYS = {
         "critic": {"learning_rate": 1e-2, "warmup_steps": 1},
         "train": {"updates_per_step": 2},
     },
+    "a critic that charges tokens, activations computed anew": {
+        "advantage": {"name": "gae"},
+        "critic": {"learning_rate": 1e-2},
+        "kl": {"coefficient": 0.1, "place": "reward", "estimator": "k1"},
+        "train": {"gradient_checkpointing": True},
+    },
+    "repetitions penalised": {"rollout": {"repetition_penalty": 1.3}, "train": {"updates_per_step": 2}},
     "stages": {
         "stages": [
             {"steps": 3, "overrides": {"rollout": {"max_tokens": 3}}},
@@ -256,6 +263,47 @@ def test_groups_that_teach_are_kept_and_the_round_ends_with_enough_of_them(tmp_p
             kept.setdefault(row["group"], []).append(row["reward"])
     assert len(kept) == 2 and all(len(set(rewards)) == 2 for rewards in kept.values())
     assert folder.read_metrics()[0]["learnable_fraction"] == 1
+
+
+def test_groups_are_told_apart_by_accuracy_where_that_is_asked(tmp_path):
+    """Every response earns another reward and none is right: by reward all groups teach, by accuracy none."""
+    rounds = {}
+    for metric in ("reward", "accuracy"):
+        settings = recipe(
+            reward={"name": "any"},
+            filter={"name": "drop_unanimous", "max_rounds": 2, "metric": metric},
+            rollout={"max_tokens": 2},
+            train={"num_steps": 1},
+        )
+        folder = RunFolder(tmp_path / metric)
+        rewards = {"any": lambda group: [float(place) for place in range(len(group.completions))]}
+        train(settings, [SAMPLE], tiny_policy(), folder, rewards=rewards)
+        assert folder.read_metrics()[0]["accuracy"] == 0
+        rounds[metric] = folder.read_metrics()[0]["filter/rounds"]
+    assert rounds == {"reward": 1, "accuracy": 2}
+
+
+def test_a_divergence_in_the_reward_reaches_the_critic_token_by_token(tmp_path):
+    """With lam 0 and a critic that knows nothing, the advantage of a token is what that token is charged."""
+
+    def first_step(**kl):
+        settings = recipe(
+            advantage={"name": "gae"},
+            critic={"lam": 0.0, "whiten": False, "learning_rate": 1e-9},
+            reward={"name": "none"},
+            kl={"place": "reward", "estimator": "k1", **kl},
+            train={"num_steps": 1},
+        )
+        folder = RunFolder(tmp_path / str(kl))
+        rewards = {"none": lambda group: [0.0] * len(group.completions)}
+        train(settings, [SAMPLE], tiny_policy(1), folder, rewards=rewards, reference=tiny_policy(2).frozen_copy())
+        return folder.read_metrics()[0]
+
+    assert first_step(coefficient=0.0)["grad_norm"] == 0
+    charged, twice = first_step(coefficient=0.5), first_step(coefficient=1.0)
+    assert charged["kl_penalty"] != 0
+    assert twice["kl_penalty"] == pytest.approx(2 * charged["kl_penalty"])
+    assert twice["grad_norm"] == pytest.approx(2 * charged["grad_norm"], rel=1e-4)
 
 
 def test_replayed_groups_stand_in_for_those_that_agree(tmp_path):

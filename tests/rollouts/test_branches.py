@@ -75,11 +75,22 @@ def kept(logits_V, sampling):
     return result / result.sum()
 
 
+def penalised(logits_V, said, penalty):
+    """Of tokens that were said, positive logits divided and others multiplied."""
+    factors = [
+        1.0 if token not in said else penalty if logits_V[token] < 0 else 1 / penalty for token in range(VOCABULARY)
+    ]
+    return logits_V * torch.tensor(factors, dtype=torch.float64)
+
+
 def exact_distribution(model, prompt, sampling):
     """Probability of every response, by enumeration."""
     found = {}
     for response in all_responses(sampling.max_tokens):
-        logits = plain_logits(model, prompt, response)
+        logits = [
+            penalised(row, {*prompt, *response[:place]}, sampling.repetition_penalty)
+            for place, row in enumerate(plain_logits(model, prompt, response))
+        ]
         steps = [kept(row, sampling)[token].item() for row, token in zip(logits, response, strict=True)]
         found[response] = math.prod(steps)
     return found
@@ -95,6 +106,7 @@ SAMPLINGS = {
     "top-k": Sampling(max_tokens=3, top_k=3),
     "nucleus": Sampling(max_tokens=3, temperature=1.3, top_p=0.8),
     "both": Sampling(max_tokens=3, top_k=4, top_p=0.9),
+    "penalised": Sampling(max_tokens=3, temperature=1.2, repetition_penalty=1.4),
 }
 
 

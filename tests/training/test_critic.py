@@ -13,7 +13,7 @@ from polymath.recipe import CriticSection, OptimizerSection, make_recipe
 from polymath.rollouts.local import LocalPolicy
 from polymath.testing import byte_tokenizer, tiny_policy
 from polymath.training.credit import Weighed
-from polymath.training.critic import Critic, at_the_end, estimate, explained_variance, gae, value_loss, whiten
+from polymath.training.critic import Critic, estimate, explained_variance, gae, of_tokens, value_loss, whiten
 from polymath.training.update import improve, make_optimizer
 
 PROMPT, OTHER = Prompt(text="7*8="), Prompt(text="which one?")
@@ -80,7 +80,7 @@ def plain_values(critic, item):
 
 def test_advantages_and_returns_are_those_worked_out_by_hand():
     """Deltas from the end: 1 - 0.7 = 0.3, 0.7 - 0.6 = 0.1, 0.6 - 0.5 = 0.1."""
-    reward_T, value_T = at_the_end(1.0, 3), torch.tensor([0.5, 0.6, 0.7], dtype=torch.float64)
+    reward_T, value_T = of_tokens(1.0, 3), torch.tensor([0.5, 0.6, 0.7], dtype=torch.float64)
     assert reward_T.tolist() == [0, 0, 1]
     advantage_T, return_T = gae(reward_T, value_T, gamma=1.0, lam=0.95)
     assert advantage_T.tolist() == pytest.approx([0.1 + 0.95 * 0.385, 0.1 + 0.95 * 0.3, 0.3])
@@ -102,9 +102,19 @@ def test_an_advantage_is_the_discounted_sum_of_the_deltas_behind_it(gamma, lam):
     assert (return_T - value_T).tolist() == pytest.approx(expected)
 
 
+def test_a_charge_on_tokens_is_taken_off_where_it_falls():
+    """Charges 0.1, 0.2, 0.3 and a reward of 1 leave -0.1, -0.2, 0.7; with lam 0 and no values, these are advantages."""
+    reward_T = of_tokens(1.0, 3, torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64))
+    assert reward_T.tolist() == pytest.approx([-0.1, -0.2, 0.7])
+    advantage_T, _ = gae(reward_T, torch.zeros(3), gamma=1.0, lam=0.0)
+    assert advantage_T.tolist() == pytest.approx([-0.1, -0.2, 0.7])
+    late_T, _ = gae(of_tokens(1.0 - 0.6, 3), torch.zeros(3), gamma=1.0, lam=0.0)
+    assert late_T.tolist() == pytest.approx([0, 0, 0.4])
+
+
 def test_undiscounted_every_token_returns_the_reward_whatever_the_critic_says():
     value_T = torch.randn(50, generator=torch.Generator().manual_seed(1))
-    advantage_T, return_T = gae(at_the_end(0.75, 50), value_T, gamma=1.0, lam=1.0)
+    advantage_T, return_T = gae(of_tokens(0.75, 50), value_T, gamma=1.0, lam=1.0)
     assert return_T.tolist() == pytest.approx([0.75] * 50, abs=1e-12)
     assert advantage_T.tolist() == pytest.approx((0.75 - value_T.double()).tolist(), abs=1e-12)
     assert advantage_T.dtype == return_T.dtype == torch.float64
@@ -236,7 +246,7 @@ def test_in_bfloat16_the_values_are_near_and_the_weights_stay_float32():
 
 RIGHT, WRONG = (5, 9, 1), (5, 70, 1)
 DECIDED = [Weighed(prompt=PROMPT, token_ids=token_ids, advantage=0.0) for token_ids in (RIGHT, WRONG) * 4]
-REWARDS = [at_the_end(1.0, 3), at_the_end(0.0, 3)] * 4
+REWARDS = [of_tokens(1.0, 3), of_tokens(0.0, 3)] * 4
 
 
 def test_a_critic_that_has_learnt_credits_the_token_that_decides():

@@ -35,7 +35,7 @@ def test_it_comes_back_from_disk_bit_for_bit_and_refuses_another_model(tmp_path)
         load_reference(tmp_path, tiny_policy(num_layers=3).frozen_copy())
 
 
-def test_the_penalty_is_the_summed_log_ratio_of_the_response():
+def test_the_penalty_is_the_log_ratio_of_each_token():
     policy, reference = tiny_policy(1), tiny_policy(2).frozen_copy()
     recipe = make_recipe(
         {
@@ -46,7 +46,7 @@ def test_the_penalty_is_the_summed_log_ratio_of_the_response():
     prompt, responses = Prompt(text="a prompt"), [(5, 6, 7), (5, 9)]
     batch = [Weighed(prompt=prompt, token_ids=token_ids, advantage=0.0) for token_ids in responses]
     with torch.no_grad():
-        sums = [one.score(prompt, responses, temperature=0.7).logprob_BT.sum(1) for one in (policy, reference)]
-    assert kl_penalties(policy, reference, batch, recipe) == pytest.approx(
-        (0.5 * (sums[0] - sums[1])).tolist(), rel=1e-4
-    )
+        ours, theirs = (one.score(prompt, responses, temperature=0.7).logprob_BT for one in (policy, reference))
+    for place, penalty_T in enumerate(kl_penalties(policy, reference, batch, recipe)):
+        expected_T = 0.5 * (ours - theirs)[place, : len(responses[place])]
+        assert penalty_T.tolist() == pytest.approx(expected_T.tolist(), rel=1e-4)

@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +24,28 @@ from polymath.rollouts.order import Tally, draw_places
 from polymath.rollouts.policy import TrainablePolicy
 from polymath.runs import RunFolder, write_lines
 from polymath.seeds import child_seed
-from polymath.training.checkpoints import (
-    best_checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from polymath.training.checkpoints import keep_checkpoints, restore, save_checkpoint
 from polymath.training.collect import agreeing, judge_groups, keep_some, replayed, sample_groups
 from polymath.training.controllers import entropy_coefficient, reason_to_stop, unrewarded_steps, warnings
 from polymath.training.credit import Weighed
 from polymath.training.critic import Critic, learn_values
 from polymath.training.demonstrations import places_at
-from polymath.training.reference import FILE, follow, follows, kl_penalties, load_reference, save_reference
+from polymath.training.reference import (
+    FILE,
+    check_reference,
+    follow,
+    follows,
+    kl_penalties,
+    load_reference,
+    save_reference,
+)
 from polymath.training.replay import Collected, from_rows, to_rows
 from polymath.training.schedule import learning_rate_at
 from polymath.training.stages import begins_anew, recipes_of, stage_at
 from polymath.training.stopping import listening_for_stop
 from polymath.training.update import improve, look, make_optimizer, update_once
 from polymath.training.weigh import describe, weigh
-from polymath.types import Sample
+from polymath.types import Rollout, Sample
 
 StepHook = Callable[[int], None]
 RowHook = Callable[[Mapping[str, Any]], None]
@@ -135,8 +137,7 @@ class Trainer:
         if not self.samples:
             raise SampleError("samples", "there are none", "give sample.use, or a pool with at least one row")
         self.stages = recipes_of(self.recipe)
-        if self.reference is None and any(now.kl.coefficient for now in self.stages):
-            raise RecipeError("kl.coefficient", "needs a reference policy", "pass reference=policy.frozen_copy()")
+        check_reference(self.stages, self.reference)
         if self.recipe.rescue.after and not self.demonstrations:
             raise RecipeError("rescue.after", "there are no demonstrations", "name a file in demonstrations.file")
         for now in self.stages:
@@ -154,16 +155,11 @@ class Trainer:
 
     def restore(self) -> int:
         """The number of steps behind us: bring everything to the newest whole checkpoint, or begin."""
-        found = newest_checkpoint(self.run)
-        step = 0
-        if found is not None:
-            step, path = found
-            load_checkpoint(path, self.policy, self.optimizer)
-            if self.reference is not None and (path / FILE).exists():
-                load_reference(path, self.reference)
-            if self.critic is not None:
-                self.critic.load(path)
-        self.run.cut_metrics(step)
+        step, path = restore(self.run, self.policy, self.optimizer)
+        if path is not None and self.reference is not None and (path / FILE).exists():
+            load_reference(path, self.reference)
+        if path is not None and self.critic is not None:
+            self.critic.load(path)
         self.rows = self.run.read_metrics()
         self.is_over = reason_to_stop(self.recipe.stop, self.rows) is not None
         if len(self.samples) > 1 and any(now.rollout.order == "prioritised" for now in self.stages):
@@ -184,14 +180,10 @@ class Trainer:
             clock.lap("rollout")
             rollouts = judge_groups(groups, now, custom=self.rewards, step=step)
             clock.lap("judge")
-            collected = keep_some(
-                [*collected.groups, *groups],
-                [*collected.rollouts, *rollouts],
-                self._masks_undecided(now),
-                now.rollout.num_groups,
-                round_ + 1,
-            )
-            if not any(agreeing(collected.kept[1], self._masks_undecided(now))):
+            groups, rollouts = [*collected.groups, *groups], [*collected.rollouts, *rollouts]
+            agree = self._agreeing(now, rollouts)
+            collected = keep_some(groups, rollouts, agree, now.rollout.num_groups, round_ + 1)
+            if not any(self._agreeing(now, collected.kept[1])):
                 break
         with_logprobs = now.filter.name == "replay" or now.train.updates_per_step > 1
         write_lines(self.run.rollouts_path(step), to_rows(collected, with_logprobs=with_logprobs))
@@ -258,9 +250,7 @@ class Trainer:
         if self.critic is not None:
             extras.append(self.critic.save)
         save_checkpoint(self.run, self.policy, self.optimizer, step, extras)
-        test = self.recipe.evaluate
-        best = best_checkpoint(self.run, test.dev, test.protocol) if test.dev else None
-        prune_checkpoints(self.run, self.recipe.train.keep, best)
+        keep_checkpoints(self.run, self.recipe)
 
     def _recipe(self, step: int) -> Recipe:
         return self.stages[stage_at(self.recipe, step)]
@@ -271,6 +261,9 @@ class Trainer:
 
     def _masks_undecided(self, now: Recipe) -> bool:
         return depends_on_verdict(now.reward.weights(), self.rewards)
+
+    def _agreeing(self, now: Recipe, rollouts: Sequence[Sequence[Rollout]]) -> list[bool]:
+        return agreeing(rollouts, self._masks_undecided(now), now.filter.metric)
 
     def _draw(self, now: Recipe, step: int, prompts: Sequence[Prompt]) -> list[int]:
         """The place of the sample of each group."""
@@ -300,7 +293,7 @@ class Trainer:
         }
         found, standing = weigh(groups, rollouts, masks_undecided, now.advantage, **options)
         if now.filter.name == "replay":
-            idle = [place for place, same in enumerate(agreeing(rollouts, masks_undecided)) if same]
+            idle = [place for place, same in enumerate(self._agreeing(now, rollouts)) if same]
             earlier = replayed(
                 self.run,
                 self.samples,
@@ -308,20 +301,24 @@ class Trainer:
                 step=step,
                 max_age=now.filter.max_age,
                 num_wanted=len(idle),
-                masks_undecided=masks_undecided,
+                agree=lambda earlier: self._agreeing(now, earlier),
             )
             for place, (origin, group, members) in zip(idle, earlier, strict=False):
                 groups[place], rollouts[place], origins[place] = group, members, origin
             standing["filter/replayed_frac"] = len(earlier) / len(groups)
             found, _ = weigh(groups, rollouts, masks_undecided, now.advantage, origins=origins, **options)
         if now.kl.coefficient and now.kl.place == "reward" and self.reference is not None:
-            flat = kl_penalties(self.policy, self.reference, found, now)
+            charged = kl_penalties(self.policy, self.reference, found, now)
+            flat = [float(penalty_T.sum()) for penalty_T in charged]
             standing["kl_penalty"] = sum(flat) / len(flat)
-            size = len(rollouts[0])
-            penalties = [flat[start : start + size] for start in range(0, len(flat), size)]
-            found, _ = weigh(
-                groups, rollouts, masks_undecided, now.advantage, penalties=penalties, origins=origins, **options
-            )
+            if now.advantage.name == "gae":
+                found = [replace(item, penalty_T=penalty_T) for item, penalty_T in zip(found, charged, strict=True)]
+            else:
+                size = len(rollouts[0])
+                penalties = [flat[start : start + size] for start in range(0, len(flat), size)]
+                found, _ = weigh(
+                    groups, rollouts, masks_undecided, now.advantage, penalties=penalties, origins=origins, **options
+                )
         return found, standing
 
     def _rescue(self, now: Recipe, step: int) -> float:

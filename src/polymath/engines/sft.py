@@ -13,21 +13,16 @@ from typing import Any
 import torch
 
 from polymath.engines.local import Clock, RowHook, StepHook
-from polymath.errors import RecipeError, SampleError, Stopped
+from polymath.errors import SampleError, Stopped
 from polymath.progress import ProgressLine
 from polymath.recipe import Recipe
 from polymath.rewards import RewardFunction
 from polymath.rollouts.policy import TrainablePolicy
 from polymath.runs import RunFolder
-from polymath.training.checkpoints import (
-    best_checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from polymath.training.checkpoints import keep_checkpoints, restore, save_checkpoint
 from polymath.training.credit import Weighed
 from polymath.training.demonstrations import places_at
+from polymath.training.reference import check_reference
 from polymath.training.schedule import learning_rate_at
 from polymath.training.stopping import listening_for_stop
 from polymath.training.update import make_optimizer, update_once
@@ -56,10 +51,9 @@ def train(
     """
     if not demonstrations:
         raise SampleError("demonstrations", "there are none", "name a file in demonstrations.file")
-    if recipe.kl.coefficient and reference is None:
-        raise RecipeError("kl.coefficient", "needs a reference policy", "pass reference=policy.frozen_copy()")
+    check_reference([recipe], reference)
     optimizer = make_optimizer(policy, recipe)
-    step = _restore(run, policy, optimizer)
+    step, _ = restore(run, policy, optimizer)
     last = recipe.train.num_steps if until is None else min(until, recipe.train.num_steps)
     with listening_for_stop() as stop, ProgressLine("train", last, start=step) as line:
         while step < last:
@@ -74,9 +68,7 @@ def train(
             after_step(step)
             if step % recipe.train.save_every == 0 or step == last or stop.is_asked:
                 save_checkpoint(run, policy, optimizer, step)
-                test = recipe.evaluate
-                best = best_checkpoint(run, test.dev, test.protocol) if test.dev else None
-                prune_checkpoints(run, recipe.train.keep, best)
+                keep_checkpoints(run, recipe)
             line.advance(1, loss=metrics["loss"], tokens_per_s=metrics["tokens_per_s"])
             if stop.is_asked and step < last:
                 raise Stopped(f"stopped after step {step} of {last}, all saved")
@@ -107,14 +99,3 @@ def _learn(
         "num_tokens": float(num_tokens),
         "demonstrations/mean_length": num_tokens / size,
     }
-
-
-def _restore(run: RunFolder, policy: TrainablePolicy, optimizer: torch.optim.Optimizer) -> int:
-    """The number of steps behind us: bring everything to the newest whole checkpoint, or begin."""
-    found = newest_checkpoint(run)
-    step = 0
-    if found is not None:
-        step, path = found
-        load_checkpoint(path, policy, optimizer)
-    run.cut_metrics(step)
-    return step

@@ -72,7 +72,9 @@ class KLSection(Section):
     )
     clamp: float = Field(0.0, ge=0, description="the estimate is clamped to [-clamp, clamp] nats; 0 is no clamp")
     place: Literal["loss", "reward"] = Field(
-        "loss", description="loss: a term of every token; reward: its sum over a response is taken off the reward"
+        "loss",
+        description="loss: a term of every token; reward: taken off the reward, of each token where there is a critic, "
+        "else its sum off that of the response",
     )
     reference: Literal["initial", "ema"] = Field(
         "initial", description="initial: the policy before training; ema: an average that follows it"

@@ -21,6 +21,12 @@ class RolloutSection(Section):
         description="of several samples: in_turn; prioritised by one minus their success so far (Kimi k1.5); familiar "
         "first, by the perplexity of their prompts (PREPO). One sample is always itself",
     )
+    repetition_penalty: float = Field(
+        1.0,
+        gt=0,
+        description="positive logits of tokens that prompt or response already hold are divided by this, others "
+        "multiplied (arXiv 1909.05858); 1 is none. In sampling only: the update is slightly off-policy",
+    )
     candidates: int = Field(
         0, ge=0, description="familiar: samples drawn at random of which a step takes its own; 0 is all of them"
     )
@@ -31,6 +37,10 @@ class FilterSection(Section):
         "keep_all",
         description="groups whose rewards agree teach nothing. keep_all keeps and counts them; drop_unanimous draws "
         "others in their place (DAPO's dynamic sampling, with an end); replay takes groups of earlier steps instead",
+    )
+    metric: Literal["reward", "accuracy"] = Field(
+        "reward",
+        description="what a group must differ in to teach; accuracy: right or not, whatever else is rewarded (DAPO)",
     )
     max_rounds: int = Field(
         10, ge=1, description="drop_unanimous: most rounds of num_groups groups a step; what is missing then is kept"

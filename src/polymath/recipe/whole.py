@@ -75,8 +75,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _replays_know_their_probabilities(self) -> Self:
-        if self.filter.name == "replay" and (self.rollout.top_p < 1 or self.rollout.top_k):
-            raise ValueError("filter.name = replay needs rollout.top_p = 1 and top_k = 0: its ratios would be wrong")
+        draw = self.rollout
+        if self.filter.name == "replay" and (draw.top_p < 1 or draw.top_k or draw.repetition_penalty != 1):
+            raise ValueError(
+                "filter.name = replay needs rollout.top_p = 1, top_k = 0 and repetition_penalty = 1: its ratios would "
+                "be wrong"
+            )
         return self
 
     @model_validator(mode="after")

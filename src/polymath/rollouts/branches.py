@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from polymath.rollouts.decode import COMPACT_BELOW, Decoded
-from polymath.rollouts.draws import likely_tokens
+from polymath.rollouts.draws import likely_tokens, penalise
 from polymath.rollouts.inference import share_prefix
 from polymath.rollouts.policy import Sampling
 from polymath.rollouts.slots import Slots, prefill, round_up
@@ -44,7 +44,7 @@ class _Branches:
         seed: int,
         eos_ids: Sequence[int],
     ) -> None:
-        self.model, self.n, self.sampling = model, n, sampling
+        self.model, self.n, self.sampling, self.prompt_ids = model, n, sampling, prompt_ids
         self.eos = torch.tensor(list(eos_ids))
         self.num_draws = len(prompt_ids) * n
         self.slots = Slots(model)
@@ -111,9 +111,19 @@ class _Branches:
 
     def _choose(self, logits_SV: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The next token of every draw that goes on, and its log-probability."""
+        if self.sampling.repetition_penalty != 1:
+            logits_SV = penalise(logits_SV.float(), self._said(len(logits_SV), step), self.sampling.repetition_penalty)
         uniform_R = None if self.uniform_RT is None else self.uniform_RT[self.draw_R, step]
         token_R, logprob_R = choose_in_rows(logits_SV, self.slot_R, self.sampling, uniform_R)
         return token_R.cpu(), logprob_R.cpu()
+
+    def _said(self, num_slots: int, step: int) -> list[list[int]]:
+        """Prompt and response so far of every branch, from any of its draws; of free slots nothing."""
+        said: list[list[int]] = [[] for _ in range(num_slots)]
+        for draw, slot in zip(self.draw_R.tolist(), self.slot_R.tolist(), strict=True):
+            if not said[slot]:
+                said[slot] = [*self.prompt_ids[draw // self.n], *self.token_RT[draw, :step].tolist()]
+        return said
 
     def _split(self, slot_R: Tensor, token_R: Tensor) -> None:
         """Give every way in which the draws of a branch go on a slot: the first one the branch's own."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from polymath.rollouts.draws import penalise
 from polymath.rollouts.policy import Sampling
 
 # Dropping rows copies the cache; below this share of live rows the copy pays for itself.
@@ -63,6 +64,9 @@ def decode(
     eos = torch.tensor(list(eos_ids), device=device)
 
     for step in range(sampling.max_tokens):
+        if sampling.repetition_penalty != 1:
+            said = [[*prompt_ids[row // n], *token_ids[row]] for row in row_R.tolist()]
+            logits_RV = penalise(logits_RV, said, sampling.repetition_penalty)
         token_R, logprob_R = choose_tokens(logits_RV, sampling, generator)
         ended_R = torch.isin(token_R, eos)
         _append(token_ids, logprobs, has_ended, row_R, live_R, token_R, logprob_R, ended_R)

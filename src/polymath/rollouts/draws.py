@@ -6,6 +6,8 @@ A row's token depends on its logits and its own uniform number alone, so a draw 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,19 @@ def uniforms(seed: int, count: int) -> list[float]:
     generator = torch.Generator().manual_seed(seed)
     numbers: list[float] = torch.rand(count, generator=generator, dtype=torch.float64).tolist()
     return numbers
+
+
+def penalise(logits_RV: Tensor, said: Sequence[Sequence[int]], penalty: float) -> Tensor:
+    """The logits with every token that a row has `said` made less likely: x / penalty above 0, x * penalty below.
+
+    The rule of CTRL (arXiv 1909.05858), where a logit counts once however often its token was said.
+    """
+    logits_RV = logits_RV.clone()
+    for row, tokens in enumerate(said):
+        place = torch.tensor(sorted(set(tokens)), dtype=torch.long, device=logits_RV.device)
+        value = logits_RV[row, place]
+        logits_RV[row, place] = torch.where(value > 0, value / penalty, value * penalty)
+    return logits_RV
 
 
 def choose(logits_RV: Tensor, sampling: Sampling, uniform_R: Tensor | None) -> Tensor:

@@ -47,7 +47,11 @@ def roll_out(
     drawn = in_turn(rollout.num_groups, len(samples), step) if drawn is None else drawn
     names = ("rollout", step) if round_ == 0 else ("rollout", step, "round", round_)
     sampling = Sampling(
-        temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k, max_tokens=rollout.max_tokens
+        temperature=rollout.temperature,
+        top_p=rollout.top_p,
+        top_k=rollout.top_k,
+        max_tokens=rollout.max_tokens,
+        repetition_penalty=rollout.repetition_penalty,
     )
     completions_of: dict[int, list[Completion]] = {}
     for count in sorted({drawn.count(place) for place in drawn}):

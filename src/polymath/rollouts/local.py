@@ -247,7 +247,8 @@ class LocalPolicy:
 
     def samples_exactly(self, rollout: RolloutSection) -> bool:
         """In float32, from the whole distribution: what bfloat16 rounds, sampler and scorer round in their own ways."""
-        return self.dtype == "float32" and rollout.top_p >= 1 and not rollout.top_k
+        is_whole = rollout.top_p >= 1 and not rollout.top_k and rollout.repetition_penalty == 1
+        return self.dtype == "float32" and is_whole
 
     def weights(self) -> list[torch.Tensor]:
         """All weights, trainable or not, in the model's order."""

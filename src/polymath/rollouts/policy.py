@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Sampling:
     """How to decode. Temperature 0 is greedy; top_k 0 and top_p 1 keep every token.
 
-    A response ends before the first of the `stop` strings that it would say.
+    A response ends before the first of the `stop` strings that it would say. `repetition_penalty` is known to the
+    policies that are trained (`rollouts.draws.penalise`); evaluation does not use it.
     """
 
     temperature: float = 1.0
@@ -34,6 +35,7 @@ class Sampling:
     top_k: int = 0
     max_tokens: int = 64
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,12 +65,8 @@ class PromptScorer:
                 return self._score_plainly(trees, temperature, with_entropy_gradient)
             first_1V, parts = self._prompt()
             feed = _Feed(trees, len(self.prompt_ids), self.model.device)
-            if not feed.width:
-                rows = first_1V
-            else:
-                hidden = self._hidden(feed, parts)
-                rows = hidden[feed.is_fed_BW]
-            return self._read(first_1V, rows if feed.width else None, feed, temperature, with_entropy_gradient)
+            hidden_FD = self._hidden(feed, parts)[feed.is_fed_BW] if feed.width else None
+            return self._read(first_1V, hidden_FD, feed, temperature, with_entropy_gradient)
 
     def before(self, trees: Sequence[Tree]) -> Tensor:
         """What the head says before each node of these trees, from the state that the node was chosen in, (N, V)."""

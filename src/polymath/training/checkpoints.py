@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from polymath.errors import RunFolderError
+from polymath.recipe import Recipe
 from polymath.rollouts.policy import TrainablePolicy
 from polymath.runs import RunFolder, remove_folder, telling_disk_errors
 
@@ -66,6 +67,13 @@ def save_checkpoint(
     return final
 
 
+def keep_checkpoints(run: RunFolder, recipe: Recipe) -> None:
+    """Remove the checkpoints that the recipe no longer wants: all but the newest and the best by its dev suite."""
+    test = recipe.evaluate
+    best = best_checkpoint(run, test.dev, test.protocol) if test.dev else None
+    prune_checkpoints(run, recipe.train.keep, best)
+
+
 def prune_checkpoints(run: RunFolder, keep: int, best: int | None = None) -> None:
     """Remove all but the newest `keep` checkpoints and the one of step `best`."""
     for step in checkpoint_steps(run)[:-keep]:
@@ -95,6 +103,15 @@ def newest_checkpoint(run: RunFolder) -> tuple[int, Path] | None:
         if is_whole(path):
             return step, path
     return None
+
+
+def restore(run: RunFolder, policy: TrainablePolicy, optimizer: torch.optim.Optimizer) -> tuple[int, Path | None]:
+    """Bring policy, optimizer and metrics to the newest whole checkpoint; its step and folder, or 0 and None."""
+    step, path = newest_checkpoint(run) or (0, None)
+    if path is not None:
+        load_checkpoint(path, policy, optimizer)
+    run.cut_metrics(step)
+    return step, path
 
 
 def is_whole(path: Path) -> bool:

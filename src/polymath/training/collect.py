@@ -7,8 +7,10 @@ groups of earlier steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+
+import torch
 
 from polymath.prompts import Prompt
 from polymath.recipe import Recipe
@@ -52,17 +54,19 @@ def judge_groups(
     )
 
 
-def agreeing(rollouts: Sequence[Sequence[Rollout]], masks_undecided: bool) -> list[bool]:
-    """Which groups have rewards that all agree."""
-    found: list[bool] = is_unanimous(*rewards_of(rollouts, masks_undecided)).tolist()
+def agreeing(rollouts: Sequence[Sequence[Rollout]], masks_undecided: bool, metric: str = "reward") -> list[bool]:
+    """Which groups agree: in their rewards, or in whether they are right (`metric` as in filter.metric)."""
+    value_PG, is_counted_PG = rewards_of(rollouts, masks_undecided)
+    if metric == "accuracy":
+        value_PG = torch.tensor([[float(one.verdict.outcome == "right") for one in group] for group in rollouts])
+    found: list[bool] = is_unanimous(value_PG, is_counted_PG).tolist()
     return found
 
 
 def keep_some(
-    groups: Sequence[Group], rollouts: Sequence[Sequence[Rollout]], masks_undecided: bool, num_wanted: int, rounds: int
+    groups: Sequence[Group], rollouts: Sequence[Sequence[Rollout]], agree: Sequence[bool], num_wanted: int, rounds: int
 ) -> Collected:
-    """The first `num_wanted` groups that teach; where there are fewer, the first of the others fill up."""
-    agree = agreeing(rollouts, masks_undecided)
+    """The first `num_wanted` groups that do not agree; where there are fewer, the first of the others fill up."""
     order = sorted(range(len(groups)), key=lambda place: (agree[place], place))[:num_wanted]
     return Collected(
         groups=groups, rollouts=rollouts, is_kept=[place in order for place in range(len(groups))], rounds=rounds
@@ -77,7 +81,7 @@ def replayed(
     step: int,
     max_age: int,
     num_wanted: int,
-    masks_undecided: bool,
+    agree: Callable[[Sequence[Sequence[Rollout]]], list[bool]],
 ) -> list[tuple[int, Group, list[Rollout]]]:
     """Up to `num_wanted` groups of earlier steps that teach, the newest first, each with its step."""
     found: list[tuple[int, Group, list[Rollout]]] = []
@@ -85,10 +89,9 @@ def replayed(
         if len(found) >= num_wanted or not run.rollouts_path(earlier).exists():
             break
         groups, rollouts = from_rows(run.read_rollouts(earlier), samples, prompts).kept
-        agree = agreeing(rollouts, masks_undecided)
         found += [
             (earlier, group, members)
-            for group, members, is_same in zip(groups, rollouts, agree, strict=True)
+            for group, members, is_same in zip(groups, rollouts, agree(rollouts), strict=True)
             if not is_same
         ]
     return found[:num_wanted]

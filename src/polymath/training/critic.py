@@ -36,10 +36,10 @@ WEIGHTS, OPTIMIZER = "critic.safetensors", "critic-optimizer.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def at_the_end(reward: float, num_tokens: int) -> Tensor:
-    """An outcome reward as rewards of tokens, (T,) float64: all of it at the last one."""
-    reward_T = torch.zeros(num_tokens, dtype=torch.float64)
-    reward_T[-1] = reward
+def of_tokens(reward: float, num_tokens: int, penalty_T: Tensor | None = None) -> Tensor:
+    """An outcome reward as rewards of tokens, (T,) float64: all of it at the last one, each less what it is charged."""
+    reward_T = torch.zeros(num_tokens, dtype=torch.float64) if penalty_T is None else -penalty_T.double()
+    reward_T[-1] += reward
     return reward_T
 
 
@@ -140,7 +140,9 @@ class Critic:
         dtype: str,
         attention_share: float,
         micro_batch_tokens: int,
+        recompute: bool = False,
     ) -> None:
+        self.recompute = recompute
         self.body, self.head, self.encode, self.settings = body, head, encode, settings
         self.dtype, self.attention_share, self.micro_batch_tokens = dtype, attention_share, micro_batch_tokens
         self.max_grad_norm = optimizer.max_grad_norm
@@ -157,6 +159,7 @@ class Critic:
     ) -> Critic:
         """A critic with the policy's body as it is now, which learns the weights that the policy learns.
 
+        It recomputes activations where the policy does.
         `optimizer` gives all but the learning rate. A micro-batch holds at most `micro_batch_tokens` nodes.
         """
         body = copy.deepcopy(policy.model.base_model).eval()
@@ -170,6 +173,7 @@ class Critic:
             dtype=policy.dtype,
             attention_share=policy.attention_share,
             micro_batch_tokens=micro_batch_tokens,
+            recompute=policy.recompute,
         )
 
     @torch.no_grad()
@@ -273,11 +277,12 @@ class Critic:
         }
 
     def _scorer(self, prompt: Prompt) -> PromptScorer:
-        return PromptScorer(self.body, self.encode(prompt), self._compute, self.head)
+        return PromptScorer(self.body, self.encode(prompt), self._compute, self.head, recompute=self.recompute)
 
     def _compute(self) -> AbstractContextManager[Any]:
         if self.dtype == "bfloat16":
-            return torch.autocast(self.body.device.type, dtype=torch.bfloat16)
+            # As in the policy: what layers that run anew cast is not what was kept.
+            return torch.autocast(self.body.device.type, dtype=torch.bfloat16, cache_enabled=not self.recompute)
         return nullcontext()
 
     def _micro_batches(self, batch: Sequence[Weighed]) -> Iterator[tuple[Prompt, list[MicroBatch]]]:
@@ -307,7 +312,7 @@ def learn_values(critic: Critic, batch: Sequence[Weighed], num_updates: int) -> 
     counted = [place for place, item in enumerate(batch) if item.is_counted]
     chosen = [batch[place] for place in counted]
     old = critic.values(chosen)
-    rewards = [at_the_end(float(item.advantage), len(item.token_ids)) for item in chosen]
+    rewards = [of_tokens(float(item.advantage), len(item.token_ids), item.penalty_T) for item in chosen]
     advantages, returns = estimate(rewards, old, critic.settings)
     found = [replace(item, advantage=0.0) for item in batch]
     for place, advantage_T in zip(counted, advantages, strict=True):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from polymath.errors import RunFolderError
+from polymath.errors import RecipeError, RunFolderError
 from polymath.recipe import KLSection, Recipe
 from polymath.rollouts.policy import TrainablePolicy
 from polymath.training.credit import Weighed
@@ -16,6 +17,12 @@ from polymath.training.losses import KL_ESTIMATORS
 from polymath.training.update import survey
 
 FILE = "reference.safetensors"
+
+
+def check_reference(recipes: Sequence[Recipe], reference: TrainablePolicy | None) -> None:
+    """Raise RecipeError where the divergence from a reference is asked for and there is none."""
+    if reference is None and any(recipe.kl.coefficient for recipe in recipes):
+        raise RecipeError("kl.coefficient", "needs a reference policy", "pass reference=policy.frozen_copy()")
 
 
 def follows(settings: KLSection, step: int) -> bool:
@@ -51,10 +58,10 @@ def load_reference(path: Path, reference: TrainablePolicy) -> None:
 
 def kl_penalties(
     policy: TrainablePolicy, reference: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe
-) -> list[float]:
-    """What is taken off the reward of each response: coefficient times its estimated divergence, summed over tokens.
+) -> list[Tensor]:
+    """What is taken off the reward of each token of each response, (T,) float64: coefficient times its divergence.
 
-    verl's KL in the reward, under a reward for the whole response.
+    verl's KL in the reward. Where a response has one reward, the sum over its tokens is taken off that.
     """
     ours, theirs = survey(policy, batch, recipe), survey(reference, batch, recipe)
     estimator = KL_ESTIMATORS[recipe.kl.estimator]
@@ -63,5 +70,5 @@ def kl_penalties(
         kl_T = estimator(one.logprob_T.double(), other.logprob_T.double())
         if recipe.kl.clamp:
             kl_T = kl_T.clamp(-recipe.kl.clamp, recipe.kl.clamp)
-        found.append(recipe.kl.coefficient * float(kl_T.sum()))
+        found.append(recipe.kl.coefficient * kl_T.cpu())
     return found
