@@ -39,9 +39,8 @@ def print_result(result: dict[str, Any], as_json: bool) -> None:
     for name, value in result.items():
         if isinstance(value, dict):
             for inner, figures in value.items():
-                print(
-                    f"{name:15} {inner:28} "
-                    + "  ".join(f"{key} {figure:.3g}" for key, figure in figures.items() if figure is not None)
-                )
+                told = figures if isinstance(figures, dict) else {"": figures}
+                said = [f"{key} {figure:.3g}".strip() for key, figure in told.items() if figure is not None]
+                print(f"{name:15} {inner:28} " + "  ".join(said))
         else:
             print(f"{name:15} {value:.4g}" if isinstance(value, float) else f"{name:15} {value}")
