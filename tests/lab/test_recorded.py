@@ -15,8 +15,9 @@ from tests.conftest import ROOT
 
 # pass@k is measured on models of the arms' runs.
 RECIPE_OF = {"arms": "lab-arms", "curves": "lab-curves", "rates": "lab-rates", "pass-at-k": "lab-arms"}
-# The grids of recipes/ablations have not been recorded yet.
-NAMES = [name for name in EXPERIMENTS if name != "ablation"]
+GRIDS = ("labels", "prompt", "terms")
+RECIPE_OF |= {f"ablation-{grid}": f"ablations/{grid}" for grid in GRIDS}
+NAMES = [*(name for name in EXPERIMENTS if name != "ablation"), *(f"ablation-{grid}" for grid in GRIDS)]
 NUM_DRAWS, SEED_OF_DRAWS = 28, 0
 
 STALE = (
@@ -30,7 +31,8 @@ def load(name):
 
 
 def test_every_experiment_is_recorded():
-    assert [record.experiment for record in read_records(recorded_dir())] == NAMES
+    assert {path.stem for path in recorded_dir().glob("*.json")} == set(NAMES)
+    assert {record.experiment for record in read_records(recorded_dir())} == set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", NAMES)
