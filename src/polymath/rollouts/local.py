@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from polymath.rollouts.decode import Decoded, decode
 from polymath.rollouts.inference import inference_copy
 from polymath.rollouts.policy import Sampling, TokenScores
 from polymath.rollouts.prompt_scorer import PromptScorer
+from polymath.rollouts.ranks import Ranks
 from polymath.rollouts.score import score_responses
 from polymath.rollouts.slots import fits_slots
 from polymath.seeds import child_seed
@@ -61,6 +63,7 @@ class LocalPolicy:
         self.recompute, self.is_base = recompute, is_base
         self.context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
         self.eos_ids = _eos_ids(model, tokenizer)
+        self.ranks: Ranks | None = None
         self._copy: tuple[list[int], Any] | None = None
 
     @classmethod
@@ -128,7 +131,39 @@ class LocalPolicy:
         seed: int,
         on_tokens: Callable[[int], None] | None = None,
     ) -> list[list[Completion]]:
-        """n completions for each prompt. Prompts of one call are decoded together, up to max_rows rows."""
+        """n completions for each prompt. Prompts of one call are decoded together, up to max_rows rows.
+
+        Where there are several ranks, each draws its share of every prompt's completions.
+        """
+        if self.ranks is None:
+            return self.draw(prompts, n, sampling, seed, on_tokens)
+        shares = self.ranks.do(
+            "draw",
+            lambda: self.draw_share(prompts, n, sampling, seed),
+            prompts=prompts,
+            n=n,
+            sampling=sampling,
+            seed=seed,
+        )
+        return [[said for share in shares for said in share[place]] for place in range(len(prompts))]
+
+    def draw_share(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, seed: int) -> list[list[Completion]]:
+        """This rank's part of n completions for each prompt."""
+        assert self.ranks is not None
+        count = len(self.ranks.share(n))
+        return self.draw(prompts, count, sampling, child_seed(seed, "rank", self.ranks.rank))
+
+    def draw(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """n completions for each prompt, by this process."""
+        if not n:
+            return [[] for _ in prompts]
         prompt_ids = [self.encode(prompt) for prompt in prompts]
         found: list[list[Completion]] = [[] for _ in prompts]
         for part, (rows, count) in enumerate(_chunks(len(prompts), n, self.max_rows)):
@@ -341,7 +376,7 @@ def choose_device(setting: str) -> torch.device:
     """The device of a recipe; auto takes cuda, then mps, then cpu."""
     if setting == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # torchrun: a device a process
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(setting)

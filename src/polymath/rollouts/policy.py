@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from polymath.recipe import RolloutSection
+    from polymath.rollouts.ranks import Ranks
     from polymath.rollouts.tree import Tree
 
 
@@ -113,7 +114,9 @@ class PromptScorer(Protocol):
 
 
 class TrainablePolicy(Policy, Protocol):
-    """A policy whose weights can be changed and saved."""
+    """A policy whose weights can be changed and saved. `ranks` are the processes that share its work, None alone."""
+
+    ranks: Ranks | None
 
     @property
     def attention_share(self) -> float:

@@ -42,11 +42,19 @@ class MicroBatch:
 
 
 def cut(
-    part: Sequence[Weighed], max_nodes: int, num_prompt_tokens: dict[Prompt, int], attention_share: float
+    part: Sequence[Weighed],
+    max_nodes: int,
+    num_prompt_tokens: dict[Prompt, int],
+    attention_share: float,
+    among: range | None = None,
 ) -> list[MicroBatch]:
-    """The responses of one update as micro-batches of at most `max_nodes` nodes, prompt by prompt."""
+    """The responses of one update as micro-batches of at most `max_nodes` nodes, prompt by prompt.
+
+    With `among` only those at these places.
+    """
     places_of: dict[tuple[Prompt, int], dict[Response, list[int]]] = {}
-    for place, item in enumerate(part):
+    for place in range(len(part)) if among is None else among:
+        item = part[place]
         places_of.setdefault((item.prompt, item.origin), {}).setdefault(item.token_ids, []).append(place)
     found = []
     for (prompt, _), places in places_of.items():

@@ -23,6 +23,7 @@ from polymath.errors import RecipeError, TrainingError
 from polymath.prompts import Prompt
 from polymath.recipe import Recipe
 from polymath.rollouts.policy import PromptScorer, TrainablePolicy
+from polymath.rollouts.ranks import Ranks
 from polymath.training.credit import Seen, Weighed, assign, needs_survey
 from polymath.training.losses import (
     AGGREGATIONS,
@@ -103,20 +104,11 @@ def update_once(
 ) -> dict[str, float]:
     """One optimizer step on these responses. Those without old log-probabilities were said by the policy as it is."""
     entropy = recipe.entropy.coefficient if entropy_coefficient is None else entropy_coefficient
-    micros = _cut(policy, part, recipe)
-    weights = _weigh_tokens(part, micros, recipe)
     optimizer.zero_grad(set_to_none=True)
-    sums: dict[str, float] = {}
-    for prompt, of_prompt in _by_prompt(micros).items():
-        scorer = policy.scorer(prompt)
-        other = reference.scorer(prompt) if reference is not None else None
-        for micro in of_prompt:
-            pushes = push(micro, part, weights)
-            loss, measured = _micro_loss(scorer, other, micro, pushes, part, recipe, entropy)
-            loss.backward()  # type: ignore[no-untyped-call]
-            for name, value in measured.items():
-                sums[name] = sums.get(name, 0.0) + value
-        scorer.close()
+    if policy.ranks is None:
+        sums = differentiate(policy, part, recipe, reference, entropy)
+    else:
+        sums = differentiate_together(policy, policy.ranks, part, recipe, reference, entropy)
     grad_norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), recipe.optimizer.max_grad_norm))
     num_tokens = sums.pop("num_tokens")
     num_nodes = sums.pop("num_nodes")
@@ -128,8 +120,62 @@ def update_once(
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    if policy.ranks is not None:
+        policy.ranks.hand_out("weights")
+        policy.ranks.spread(list(policy.parameters()))
     means = {name: total / num_tokens for name, total in sums.items()}
     return {"loss": loss_value, "grad_norm": grad_norm, "computed_frac": num_nodes / num_tokens, **means}
+
+
+def differentiate(
+    policy: TrainablePolicy,
+    part: Sequence[Weighed],
+    recipe: Recipe,
+    reference: TrainablePolicy | None,
+    entropy_coefficient: float,
+    ranks: Ranks | None = None,
+) -> dict[str, float]:
+    """Add the gradient of the loss of these responses to the weights', and sum what it measured over their tokens.
+
+    With `ranks`, of this rank's share of the responses: the losses of all shares add up to that of the whole.
+    """
+    shares = [range(len(part))] if ranks is None else [ranks.share(len(part), rank) for rank in range(ranks.size)]
+    cuts = [_cut(policy, part, recipe, share) for share in shares]
+    weights = _weigh_tokens(part, [micro for micros in cuts for micro in micros], recipe)
+    sums: dict[str, float] = {}
+    for prompt, of_prompt in _by_prompt(cuts[ranks.rank if ranks is not None else 0]).items():
+        scorer = policy.scorer(prompt)
+        other = reference.scorer(prompt) if reference is not None else None
+        for micro in of_prompt:
+            pushes = push(micro, part, weights)
+            loss, measured = _micro_loss(scorer, other, micro, pushes, part, recipe, entropy_coefficient)
+            loss.backward()  # type: ignore[no-untyped-call]
+            for name, value in measured.items():
+                sums[name] = sums.get(name, 0.0) + value
+        scorer.close()
+    return sums
+
+
+def differentiate_together(
+    policy: TrainablePolicy,
+    ranks: Ranks,
+    part: Sequence[Weighed],
+    recipe: Recipe,
+    reference: TrainablePolicy | None,
+    entropy_coefficient: float,
+) -> dict[str, float]:
+    """Rank 0: as `differentiate`, every rank its share; the gradients of all are added up here."""
+    shares = ranks.do(
+        "differentiate",
+        lambda: differentiate(policy, part, recipe, reference, entropy_coefficient, ranks),
+        part=part,
+        recipe=recipe,
+        has_reference=reference is not None,
+        entropy_coefficient=entropy_coefficient,
+    )
+    ranks.add_up(policy.parameters())
+    names = dict.fromkeys(name for share in shares for name in share)
+    return {name: sum(share.get(name, 0.0) for share in shares) for name in names}
 
 
 def look(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> dict[str, float]:
@@ -171,9 +217,11 @@ def micro_batches(part: Sequence[Weighed], max_tokens: int) -> Iterator[list[int
             rows = rows[count:]
 
 
-def _cut(policy: TrainablePolicy, part: Sequence[Weighed], recipe: Recipe) -> list[MicroBatch]:
+def _cut(
+    policy: TrainablePolicy, part: Sequence[Weighed], recipe: Recipe, among: range | None = None
+) -> list[MicroBatch]:
     lengths = {prompt: policy.num_prompt_tokens(prompt) for prompt in dict.fromkeys(item.prompt for item in part)}
-    return cut(part, recipe.train.micro_batch_tokens, lengths, policy.attention_share)
+    return cut(part, recipe.train.micro_batch_tokens, lengths, policy.attention_share, among)
 
 
 def _by_prompt(micros: Sequence[MicroBatch]) -> dict[Prompt, list[MicroBatch]]:
