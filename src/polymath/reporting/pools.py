@@ -21,8 +21,8 @@ def tell_probe(summary: Mapping[str, Any]) -> list[str]:
             f"{summary['truncated_frac']:.1%} cut off, {summary['undecided']} undecided"
         ),
         (
-            f"instead  of about {summary['history_rollouts']:,} rollouts and their updates, at 423 a row: what the history "
-            "that hvs and lim need took in arXiv 2504.20571"
+            f"instead  of about {summary['history_rollouts']:,} rollouts and their updates, at 423 a row: what the "
+            "history that hvs and lim need took in arXiv 2504.20571"
         ),
         f"folder   {summary['folder']}",
     ]
