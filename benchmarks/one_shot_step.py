@@ -4,7 +4,7 @@
         [--trained STEPS] [--steps 5] [--rows N] [--threads 1] [--dtype float32] [--device cpu] [--json FILE]
     python benchmarks/one_shot_step.py --linearity [--json FILE]
 
-Each contender is a process of its own (step_contenders.py) in TRL's environment, so that torch and transformers are the
+Each contender is a process of its own (step_contenders/) in TRL's environment, so that torch and transformers are the
 same; all load the same weights, in float32 or under bfloat16 autocast. First all compute loss and gradient of the same
 responses and must agree. Then TRL and the plain loop try a few micro-batches (and TRL a static cache) for two steps
 each, and the best of each is taken, unless --rows says which. Then they take turns, one step at a time, in an order
@@ -73,7 +73,7 @@ class Contender:
         }
         self.log = (ROOT / "build" / f"one-shot-step-{name}.log").open("w")
         self.process = subprocess.Popen(
-            [python, HERE / "step_contenders.py", setup],
+            [python, HERE / "step_contenders", setup],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -178,63 +178,59 @@ def count_of(step: dict[str, Any]) -> float:
 
 def report(taken: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Print the table; the numbers in it."""
-
-    def middle(steps: Sequence[dict[str, Any]], key: str) -> float:
-        return statistics.median(step[key] for step in steps)
-
-    head = (
-        "s a step",
-        "least",
-        "most",
-        "CPU s",
-        "rollout",
-        "judge",
-        "update",
-        "tokens",
-        "tok/s",
-        "peak MiB",
-        "for steps",
-    )
-    print(" " * 6 + "".join(f"{name:>10s}" for name in (*head, "reward")))
+    head = ("s a step", "least", "most", "CPU s", "rollout", "judge", "update", "tokens", "tok/s", "peak MiB")
+    print(" " * 6 + "".join(f"{name:>10s}" for name in (*head, "for steps", "reward")))
     table: dict[str, Any] = {}
     for name, steps in taken.items():
-        seconds = [step["seconds"] for step in steps]
-        phases = {key: statistics.median(step["phases"][key] for step in steps) for key in steps[0]["phases"]}
-        speed = statistics.median(step["num_tokens"] / step["seconds"] for step in steps)
-        peak, grown = max(step["peak"] for step in steps), max(step["peak"] - step["loaded"] for step in steps)
-        table[name] = {
-            "seconds": statistics.median(seconds),
-            "all_seconds": seconds,
-            "cpu_seconds": middle(steps, "cpu_seconds"),
-            "phases": phases,
-            "tokens": middle(steps, "num_tokens"),
-            "tokens_per_s": speed,
-            "peak_bytes": peak,
-            "peak_above_loaded_bytes": grown,
-            "forwards": [step["forwards"] for step in steps],
-            "distinct": [step.get("num_distinct") for step in steps],
-        }
-        times = (table[name]["seconds"], min(seconds), max(seconds), table[name]["cpu_seconds"], *phases.values())
-        sizes = (table[name]["tokens"], speed, peak / MIB, grown / MIB)
+        table[name] = row = summarize(steps)
+        seconds = row["all_seconds"]
+        times = (row["seconds"], min(seconds), max(seconds), row["cpu_seconds"], *row["phases"].values())
+        memory = (row["peak_bytes"] / MIB, row["peak_above_loaded_bytes"] / MIB)
+        sizes = (row["tokens"], row["tokens_per_s"], *memory)
         cells = [*(f"{value:10.2f}" for value in times), *(f"{value:10.0f}" for value in sizes)]
         print(f"{name:6s}{''.join(cells)}{middle(steps, 'reward'):10.3f}")
     for name in list(taken)[1:]:
-        pairs = list(zip(taken["ours"], taken[name], strict=True))
-        ratios = [other["seconds"] / mine["seconds"] for mine, other in pairs]
-        cpu_ratio = statistics.median(other["cpu_seconds"] / mine["cpu_seconds"] for mine, other in pairs)
-        ratio, bound = statistics.median(ratios), statistics.median(count_of(o) / count_of(m) for m, o in pairs)
-        by_phase = "; ".join(
-            f"{phase} {statistics.median(o['phases'][phase] / m['phases'][phase] for m, o in pairs):.2f} "
-            f"of {statistics.median(o['forwards'][phase] / m['forwards'][phase] for m, o in pairs):.2f}"
-            for phase in ("rollout", "update")
-        )
-        print(
-            f"ours is {ratio:.2f} times as fast as {name} ({min(ratios):.2f} to {max(ratios):.2f}; in CPU seconds "
-            f"{cpu_ratio:.2f}); the count of tokens allows {bound:.2f}: {ratio / bound:.0%} reached. "
-            f"By phase: {by_phase}"
-        )
-        table[f"ratio_{name}"] = {"median": ratio, "all": ratios, "cpu": cpu_ratio, "bound": bound}
+        table[f"ratio_{name}"] = compare_steps(name, list(zip(taken["ours"], taken[name], strict=True)))
     return table
+
+
+def middle(steps: Sequence[dict[str, Any]], key: str) -> float:
+    """The median of one measure."""
+    return statistics.median(step[key] for step in steps)
+
+
+def summarize(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The steps of one contender: medians, peaks, and what single steps ran forward."""
+    return {
+        "seconds": middle(steps, "seconds"),
+        "all_seconds": [step["seconds"] for step in steps],
+        "cpu_seconds": middle(steps, "cpu_seconds"),
+        "phases": {key: statistics.median(step["phases"][key] for step in steps) for key in steps[0]["phases"]},
+        "tokens": middle(steps, "num_tokens"),
+        "tokens_per_s": statistics.median(step["num_tokens"] / step["seconds"] for step in steps),
+        "peak_bytes": max(step["peak"] for step in steps),
+        "peak_above_loaded_bytes": max(step["peak"] - step["loaded"] for step in steps),
+        "forwards": [step["forwards"] for step in steps],
+        "distinct": [step.get("num_distinct") for step in steps],
+    }
+
+
+def compare_steps(name: str, pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    """Print how much faster ours was, turn by turn, and what the count of tokens allows; the numbers in it."""
+    ratios = [other["seconds"] / mine["seconds"] for mine, other in pairs]
+    cpu_ratio = statistics.median(other["cpu_seconds"] / mine["cpu_seconds"] for mine, other in pairs)
+    ratio, bound = statistics.median(ratios), statistics.median(count_of(o) / count_of(m) for m, o in pairs)
+    by_phase = "; ".join(
+        f"{phase} {statistics.median(o['phases'][phase] / m['phases'][phase] for m, o in pairs):.2f} "
+        f"of {statistics.median(o['forwards'][phase] / m['forwards'][phase] for m, o in pairs):.2f}"
+        for phase in ("rollout", "update")
+    )
+    print(
+        f"ours is {ratio:.2f} times as fast as {name} ({min(ratios):.2f} to {max(ratios):.2f}; in CPU seconds "
+        f"{cpu_ratio:.2f}); the count of tokens allows {bound:.2f}: {ratio / bound:.0%} reached. "
+        f"By phase: {by_phase}"
+    )
+    return {"median": ratio, "all": ratios, "cpu": cpu_ratio, "bound": bound}
 
 
 def linearity(python: Path, settings: dict[str, Any], num_steps: int) -> list[dict[str, Any]]:

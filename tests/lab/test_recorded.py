@@ -9,7 +9,8 @@ from polymath.lab import recorded_dir, weights_hash
 from polymath.lab.draws import choose, draw_samples
 from polymath.provenance import TABULATING, code_hash, recipe_hash
 from polymath.recipe import read_recipe
-from polymath.reporting.recorded import EXPERIMENTS, parse_record, read_records, tables
+from polymath.reporting.record_tables import tables
+from polymath.reporting.recorded import EXPERIMENTS, parse_record, read_records
 from polymath.samples.sources import find_sample
 from tests.conftest import ROOT
 

@@ -15,8 +15,10 @@ from polymath.errors import RunFolderError
 from polymath.reporting.figures import inline
 from polymath.reporting.page import render_report
 from polymath.reporting.read import read_report
-from polymath.reporting.recorded import EXPERIMENTS, DrawsRecord, gain_matrix, parse_record, read_records, tables
-from polymath.reporting.study_figures import diverging_colormap, list_figures, save_figures
+from polymath.reporting.record_tables import tables
+from polymath.reporting.recorded import EXPERIMENTS, DrawsRecord, gain_matrix, parse_record, read_records
+from polymath.reporting.study_figures import list_figures, save_figures
+from polymath.reporting.study_figures.gain_matrix import diverging_colormap
 from polymath.runs import RunFolder
 from tests.reporting.synthetic import ATTACK, build_run_folder
 

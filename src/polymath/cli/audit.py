@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from polymath.cli.options import JsonOption, ModelOption, OutOption, app, print_json
 from polymath.errors import RecipeError
+
+if TYPE_CHECKING:
+    from polymath.auditing import Audit
 
 # Options that do nothing unless this one is given: to pass over them in silence would look like an answer.
 ONLY_WITH = {
@@ -61,10 +66,13 @@ def audit(
 ) -> None:
     """Is the sample sound: judged as it should be, labelled exactly, solvable, free of shortcuts, in no benchmark?"""
     from polymath import api
-    from polymath.auditing import audit_counts, audit_table, to_json
     from polymath.evaluating import Served, Settings
 
     _refuse_unused(context)
+    drawing = Settings(
+        template=template, template_file=template_file, chat=chat, max_tokens=max_tokens, batch_size=batch_size or 8,
+        dtype=dtype, device=device, seed=seed,
+    )  # fmt: skip
     served = Served(
         model=served_model, key_env=key_env, concurrency=concurrency, price_in=price_in, price_out=price_out
     )
@@ -73,16 +81,7 @@ def audit(
         out=out,
         limit=limit,
         model=model,
-        model_settings=Settings(
-            template=template,
-            template_file=template_file,
-            chat=chat,
-            max_tokens=max_tokens,
-            batch_size=batch_size or 8,
-            dtype=dtype,
-            device=device,
-            seed=seed,
-        ),
+        model_settings=drawing,
         num_draws=draws,
         group_size=group_size,
         num_groups=num_groups,
@@ -94,15 +93,21 @@ def audit(
         pool=pool,
         use_cache=not no_cache,
     )
-    if json_:
-        print_json(to_json(audits))
-    else:
-        show = audit_table if len(audits) <= MAX_SHOWN else audit_counts
-        Console().print(show(audits, sample))
-        if page is not None:
-            print(f"page    {page}")
+    _show(audits, page, sample, as_json=json_)
     if not all(one.is_sound for one in audits):
         raise typer.Exit(1)
+
+
+def _show(audits: Sequence[Audit], page: Path | None, sample: str, *, as_json: bool) -> None:
+    from polymath.auditing import audit_counts, audit_table, to_json
+
+    if as_json:
+        print_json(to_json(audits))
+        return
+    show = audit_table if len(audits) <= MAX_SHOWN else audit_counts
+    Console().print(show(audits, sample))
+    if page is not None:
+        print(f"page    {page}")
 
 
 def _refuse_unused(context: typer.Context) -> None:

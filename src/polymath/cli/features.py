@@ -44,6 +44,7 @@ def features(
 ) -> None:
     """Hidden states or policy gradients of every sample of a pool, and the scores of selectors that rest on them."""
     from polymath.evaluating import Settings
+    from polymath.reporting.pools import tell_features
     from polymath.selecting.features import Wanted, compute_features
     from polymath.selecting.probing import open_pool
 
@@ -73,16 +74,4 @@ def features(
     if json_:
         print_json(summary)
         return
-    print(f"pool       {summary['pool']}: {summary['num_rows']} rows, {summary['num_set_aside']} set aside")
-    if summary["overlong"]:
-        print(f"overlong   {len(summary['overlong'])} rows leave no room for {summary['max_tokens']} tokens: no score")
-    if "without_gradient" in summary:
-        print(
-            f"gradients  {summary['without_gradient']} rows have none (all of {summary['num_draws']} draws right, or "
-            "all wrong): aligned with nothing"
-        )
-    for discipline, count in summary.get("disciplines", {}).items():
-        print(f"validation {discipline}: {count['with_gradient']} of {count['problems']} problems have a gradient")
-    print(f"cost       {summary['seconds']:.1f} s, {summary['seconds_a_sample']:.2f} s a sample")
-    print(f"scores     {', '.join(summary['selectors'])}")
-    print(f"folder     {summary['folder']}")
+    print("\n".join(tell_features(summary)))

@@ -83,7 +83,8 @@ def lab_tables(
 ) -> None:
     """Print the recorded experiments as Markdown; docs/lab.md holds this very text."""
     from polymath.lab import recorded_dir
-    from polymath.reporting.recorded import read_records, tables
+    from polymath.reporting.record_tables import tables
+    from polymath.reporting.recorded import read_records
     from polymath.reporting.study_figures import save_figures
     from polymath.runs import telling_disk_errors
 

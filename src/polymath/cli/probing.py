@@ -36,6 +36,7 @@ def probe(
     """Draw a few responses to every sample of a pool: pass rate, ways, entropy, distinct wrong answers, truncation."""
     from polymath import api
     from polymath.evaluating import Served
+    from polymath.reporting.pools import tell_probe
 
     summary = api.probe(
         pool,
@@ -58,18 +59,4 @@ def probe(
     if json_:
         print_json(summary)
         return
-    num = summary["num_rows"]
-    print(f"pool     {summary['pool']}: {num} rows, {summary['num_set_aside']} set aside")
-    print(
-        f"solved   {summary['mean_pass_rate']:.1%} of draws; never {summary['never_right']} rows, "
-        f"always {summary['always_right']} (neither gives a gradient)"
-    )
-    print(
-        f"draws    {summary['num_responses']:,} responses, {summary['num_tokens']:,} tokens, "
-        f"{summary['truncated_frac']:.1%} cut off, {summary['undecided']} undecided"
-    )
-    print(
-        f"instead  of about {summary['history_rollouts']:,} rollouts and their updates, at 423 a row: what the history "
-        "that hvs and lim need took in arXiv 2504.20571"
-    )
-    print(f"folder   {summary['folder']}")
+    print("\n".join(tell_probe(summary)))

@@ -51,6 +51,7 @@ def select(
 ) -> None:
     """Rank the samples of a pool and write the chosen ones, ready to train on."""
     from polymath import api
+    from polymath.reporting.pools import tell_selection
     from polymath.selecting.probing import read_columns
 
     result = api.select(
@@ -78,17 +79,7 @@ def select(
     if json_:
         print_json(result)
         return
-    print("\n".join(result["report"]))
-    print(f"ranked   {len(result['ranking']):,} rows by {by}")
-    for row in result["ranking"][:10]:
-        print(f"  {row['rank']:>5}  row {row['index']:<6} {row['score']:.4f}  {(row['id'] or 'set aside')[:12]}")
-    for note in result["notes"]:
-        print(f"note     {note}")
-    print(f"cost     {result['cost']}")
-    print(f"caveat   {result['caveat']}")
-    for file in result["chosen"]:
-        print(f"chosen   {file}")
-    print(f"page     {result['page']}")
+    print("\n".join(tell_selection(result)))
 
 
 def _read_band(text: str) -> tuple[float, float]:
@@ -146,56 +137,23 @@ def bench_freeze(
 def _bench_lab(lab: Path, scores: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from polymath.reporting.evaluations import figures_table
-    from polymath.reporting.wording import percent
+    from polymath.reporting.benches import lab_bench_table, tell_lab_bench
     from polymath.runs import RunFolder
     from polymath.selecting.benching import bench_lab
-    from polymath.selection.bench import FIRST, Span
 
     found, num_waiting = bench_lab(RunFolder(lab), scores)
     if as_json:
         told = {**asdict(found), "outcomes": found.outcomes.tolist()}
         print_json({**told, "num_waiting": num_waiting, "verdict": found.verdict()})
         return
-
-    def tell(span: Span) -> str:
-        return f"{span.value:+.2f} [{span.low:+.2f}, {span.high:+.2f}]"
-
-    rows = [
-        [
-            row.selector,
-            str(row.num),
-            tell(row.rho),
-            f"{row.p_value:.3f}",
-            f"{row.holm_p_value:.2f}",
-            tell(row.auc).replace("+", ""),
-            tell(row.poor_auc).replace("+", "") if row.poor_auc else "–",
-            "–" if row.poor_holm_p_value is None else f"{row.poor_holm_p_value:.2f}",
-            percent(row.precision),
-        ]
-        for row in found.rows
-    ]
-    head = ("selector", "n", "Spearman, 95%", "p", "Holm p", "AUC good", "AUC poor", "Holm p", f"good of first {FIRST}")
-    title = f"gain after one-shot training of {found.num_candidates} random candidates, {found.num_seeds} RL seeds"
-    Console().print(figures_table(title, head, rows))
-    if found.constant:
-        print(f"do not vary here, or cannot be told: {', '.join(found.constant)}")
-    for name, twin in found.same.items():
-        print(f"orders all candidates as {twin} does: {name}")
-    if found.reliability is not None:
-        print(f"two seeds of the same candidates agree with rho {found.reliability:+.2f}")
-    if found.ceiling is not None:
-        print(f"a selector that knew the true worth could be expected to reach about rho {found.ceiling:+.2f}")
-    print(f"a random choice has {percent(found.chance)} good ones; {found.num_poor} gain less than half of the median")
-    print(found.verdict())
-    if num_waiting:
-        print(f"{num_waiting} candidates have no outcome of every seed yet")
+    Console().print(lab_bench_table(found))
+    print("\n".join(tell_lab_bench(found, num_waiting)))
 
 
 def _bench_published(history: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from polymath.reporting.evaluations import figures_table
+    from polymath.reporting.benches import published_bench_table
     from polymath.selection.choice import tell_history
     from polymath.selection.histories import read_histories
     from polymath.selection.published_bench import BAD_LABELS, bench_published
@@ -208,13 +166,7 @@ def _bench_published(history: Path, *, as_json: bool) -> None:
         print_json({**found, "cost": tell_history(histories)})
         return
     for bench in benches:
-        left_out = f" without {' and '.join(bench.without)}" if bench.without else ""
-        title = f"MATH500 after one-shot training, arXiv 2504.20571 Table 3, {len(bench.outcomes)} samples{left_out}"
-        rows = [
-            [row.selector, f"{row.rho:+.2f}", f"{row.p_value:.2f}", f"{row.holm_p_value:.2f}", str(row.n)]
-            for row in bench.rows
-        ]
-        Console().print(figures_table(title, ("selector", "Spearman", "p", "Holm p", "n"), rows))
+        Console().print(published_bench_table(bench))
         print(bench.verdict())
     print("the 14 were not drawn at random (8 are HVS's first 17); each outcome is one run at its best checkpoint")
     print(f"cost     {tell_history(histories)}")

@@ -76,18 +76,10 @@ def skills(
     """Which skills samples take, by category; the spectra, the specialists and the Prime."""
     from polymath import api
     from polymath.synthesis.asking import Budget
-    from polymath.synthesis.choice import BREADTHS
     from polymath.synthesis.skill_names import THRESHOLD
     from polymath.synthesizing.skills import EMBEDDING_THRESHOLD
 
-    if by not in (None, "rules", "model"):
-        raise RecipeError("--by", f"there is no {by!r}", "use rules or model")
-    if breadth not in BREADTHS:
-        raise RecipeError("--breadth", f"there is no {breadth!r}", f"use {' or '.join(BREADTHS)}")
-    if by == "model" and url is None and not replay:
-        raise RecipeError("--by model", "has no endpoint", "give --url and --served-model, or --replay a folder")
-    if by == "rules" and (url is not None or replay):
-        raise RecipeError("--by rules", "asks no endpoint", "leave --url and --replay out")
+    _check_way(by, breadth, is_asked=url is not None or bool(replay))
     _check_money(budget_money, price_in, price_out)
     endpoint = open_endpoint(url, served_model, key_env, concurrency, price_in=price_in, price_out=price_out)
     embedder = open_endpoint(embed_url, embed_model, key_env, concurrency, option="--embed-model")
@@ -111,8 +103,22 @@ def skills(
     )
     if json_:
         print_json(summary)
-        return
-    _show(summary)
+    else:
+        _show_skills(summary)
+
+
+def _check_way(by: str | None, breadth: str, *, is_asked: bool) -> None:
+    """Raise RecipeError for a way that does not exist, or that does not fit to whether a model's replies are named."""
+    from polymath.synthesis.choice import BREADTHS
+
+    if by not in (None, "rules", "model"):
+        raise RecipeError("--by", f"there is no {by!r}", "use rules or model")
+    if breadth not in BREADTHS:
+        raise RecipeError("--breadth", f"there is no {breadth!r}", f"use {' or '.join(BREADTHS)}")
+    if by == "model" and not is_asked:
+        raise RecipeError("--by model", "has no endpoint", "give --url and --served-model, or --replay a folder")
+    if by == "rules" and is_asked:
+        raise RecipeError("--by rules", "asks no endpoint", "leave --url and --replay out")
 
 
 def open_endpoint(
@@ -145,7 +151,7 @@ def _check_money(budget: float | None, price_in: float | None, price_out: float 
         )
 
 
-def _show(summary: dict[str, Any]) -> None:
+def _show_skills(summary: dict[str, Any]) -> None:
     from rich.console import Console
 
     from polymath.reporting.evaluations import figures_table
@@ -215,7 +221,11 @@ def variants(
     result = make_variants(sample, out, settings)
     if json_:
         print_json(result)
-        return
+    else:
+        _show_variants(result)
+
+
+def _show_variants(result: dict[str, Any]) -> None:
     for kind in ("variants", "rejected"):
         for one in result[kind]:
             details = "; ".join(

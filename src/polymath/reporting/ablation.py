@@ -16,10 +16,9 @@ from rich.text import Text
 from polymath.evaluation.statistics import Interval
 from polymath.grids import settings_of
 from polymath.reporting import recording
-from polymath.reporting.wording import direction, number, percent, points
+from polymath.reporting.wording import NOTHING, direction, number, percent, points
 from polymath.runs import RunFolder
 
-NOTHING = "–"
 STYLE_OF_DIRECTION = {"gain": "green", "loss": "red", "null": ""}
 
 

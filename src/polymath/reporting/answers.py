@@ -21,12 +21,14 @@ from polymath.evaluation.draws import Crossover, crossover, pair_problems
 from polymath.evaluation.evaluate import headline
 from polymath.evaluation.summary import drawn_more_than_once
 from polymath.reporting import recorded
+from polymath.reporting.cells import Table
 from polymath.reporting.compare import Row
 from polymath.reporting.read import ReportData
-from polymath.reporting.recorded import NOTHING, Hashes, PassAtKRecord, PassModel, Table
+from polymath.reporting.recorded import Hashes, PassAtKRecord, PassModel
 from polymath.reporting.sections import Section
-from polymath.reporting.study_figures import StudyFigure, draw_pass_at_k
-from polymath.reporting.wording import direction, percent, points
+from polymath.reporting.study_figures import StudyFigure
+from polymath.reporting.study_figures.pass_at_k import draw_pass_at_k
+from polymath.reporting.wording import NOTHING, direction, percent, points
 
 # What compare_behaviours measures besides single words, in words.
 TRAITS = {

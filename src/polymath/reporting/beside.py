@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from polymath.disciplines import PAPER_SUBJECTS
 from polymath.evaluation.evaluate import headline
 from polymath.evaluation.published import Grouping, PublishedRow, PublishedTable, rows_beside
+from polymath.reporting.cells import Table
 from polymath.reporting.compare import Row, problem_scores
 from polymath.reporting.read import Evaluation, ReportData
-from polymath.reporting.recorded import NOTHING, Table
 from polymath.reporting.sections import Section
+from polymath.reporting.wording import NOTHING
 
 GROUPINGS: dict[str, tuple[Grouping, ...]] = {
     "polymath": ("domain", "benchmark"),

@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from polymath.evaluation.statistics import Interval
-from polymath.reporting.wording import p_value, percent, points
+from polymath.reporting.wording import NOTHING, p_value, percent, percent_or_nothing, points
 
-NOTHING = "–"
 RATES = {
     "boxed": "boxed_frac",
     "cut off": "truncated_frac",
@@ -30,7 +29,9 @@ def evaluation_table(summary: Mapping[str, Any]) -> RenderableType:
         [name, str(score["n"]), str(score.get("num_draws", 1)), *_accuracies(score)]
         for name, score in benchmarks.items()
     ]
-    rates = [[name, *(_share(score.get(key)) for key in RATES.values())] for name, score in benchmarks.items()]
+    rates = [
+        [name, *(percent_or_nothing(score.get(key)) for key in RATES.values())] for name, score in benchmarks.items()
+    ]
     title = f"{summary['suite']}, {summary['protocol']}"
     parts: list[RenderableType] = [
         _table(title, ("benchmark", "n", "draws", "strict", "± se", "lenient"), scores),
@@ -171,10 +172,6 @@ def _accuracies(score: Mapping[str, Any]) -> list[str]:
         NOTHING if se is None else f"{100 * se:.1f}",
         percent(score["lenient_accuracy"]),
     ]
-
-
-def _share(value: float | None) -> str:
-    return NOTHING if value is None else percent(value)
 
 
 def _interval(point: Mapping[str, float]) -> str:

@@ -18,11 +18,13 @@ from matplotlib.figure import Figure
 from polymath.reporting import figures, study_figures, wording
 from polymath.reporting.answers import behaviours_section, draws_section
 from polymath.reporting.beside import beside_section
+from polymath.reporting.cells import Table
 from polymath.reporting.checkpoints import saturation_of, saturation_section
 from polymath.reporting.compare import Difference, Reading
 from polymath.reporting.examples import pick_examples, pick_rollouts
 from polymath.reporting.read import ReportData, read_report
-from polymath.reporting.recorded import Record, Table, list_tables, parse_record, read_records
+from polymath.reporting.record_tables import list_tables
+from polymath.reporting.recorded import Record, parse_record, read_records
 from polymath.reporting.recording import across_seeds
 from polymath.reporting.sections import Section, form_section, matrix_section, subjects_section
 from polymath.reporting.templates import page_environment

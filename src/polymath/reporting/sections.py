@@ -15,11 +15,11 @@ from polymath.evaluation.curves import GainMatrix, TrainedRun, gain_matrix
 from polymath.evaluation.evaluate import headline
 from polymath.evaluation.multiplicity import SubjectDifference, compare_subjects
 from polymath.evaluation.statistics import Interval
+from polymath.reporting.cells import Table
 from polymath.reporting.compare import Row, compare
 from polymath.reporting.read import Arm, ReportData
-from polymath.reporting.recorded import NOTHING, Table
 from polymath.reporting.study_figures import StudyFigure
-from polymath.reporting.wording import p_value, percent, points, span
+from polymath.reporting.wording import NOTHING, p_value, percent, percent_or_nothing, points, span
 from polymath.types import Sample
 
 Grouping = Literal["subject", "discipline"]
@@ -279,5 +279,5 @@ def _p(value: float) -> str:
 
 
 def _change(before: float | None, after: float | None) -> str:
-    shown = [NOTHING if rate is None else percent(rate) for rate in (before, after)]
+    shown = [percent_or_nothing(rate) for rate in (before, after)]
     return NOTHING if shown == [NOTHING, NOTHING] else " → ".join(shown)

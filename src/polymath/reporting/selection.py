@@ -9,16 +9,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from polymath.reporting import selection_figures as figures
+from polymath.reporting.cells import Table
 from polymath.reporting.figures import inline
 from polymath.reporting.page import HALF_PX, Drawing
-from polymath.reporting.recorded import Table
 from polymath.reporting.templates import page_environment
-from polymath.reporting.wording import number
+from polymath.reporting.wording import NOTHING, number
 from polymath.selection.choice import Selected, subject_of
 from polymath.selection.ranking import Agreement, rank_scores
 from polymath.selection.selectors import SELECTORS, computable, pass_rates
 
-NOTHING = "–"
 SHOWN_ROWS, TOP_ROWS, SHOWN_CHARACTERS = 30, 15, 160
 # Cuts of another score: their order over all rows is that score's, the other way round.
 CUTS = ("polymath", "band")

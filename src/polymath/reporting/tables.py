@@ -13,10 +13,9 @@ from polymath.evaluation.statistics import Interval
 from polymath.reporting.compare import Difference
 from polymath.reporting.read import Evaluation, ReportData, read_report
 from polymath.reporting.recording import Record, across_seeds
-from polymath.reporting.wording import direction, percent, points, tell_caveat, tell_result
+from polymath.reporting.wording import NOTHING, direction, percent, points, tell_caveat, tell_result
 from polymath.runs import RunFolder
 
-NOTHING = "–"
 STYLE_OF_DIRECTION = {"gain": "green", "loss": "red", "null": ""}
 
 

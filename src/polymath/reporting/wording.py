@@ -8,6 +8,8 @@ from polymath.evaluation.statistics import Interval
 from polymath.reporting.compare import Difference
 from polymath.reporting.read import ReportData
 
+# What stands in a cell that has no number.
+NOTHING = "–"
 # A sentence an arm, up to so many arms.
 MOST_SENTENCES = 4
 
@@ -15,6 +17,11 @@ MOST_SENTENCES = 4
 def percent(fraction: float) -> str:
     """A fraction as a percentage with one decimal."""
     return f"{100 * fraction:.1f}%"
+
+
+def percent_or_nothing(fraction: float | None) -> str:
+    """A percentage, or a dash where there is none."""
+    return NOTHING if fraction is None else percent(fraction)
 
 
 def points(fraction: float) -> str:
@@ -33,6 +40,12 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 1e4 or abs(value) < 1e-3:
         return f"{value:.3g}".replace("-", "−")
     return f"{value:.{max(0, 2 - len(str(int(abs(value)))) + 1)}f}".replace("-", "−")
+
+
+def tell_rate(rate: float) -> str:
+    """A learning rate as it is written in recipes."""
+    mantissa, exponent = f"{rate:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def p_value(value: float) -> str:
