@@ -47,6 +47,13 @@ __all__ = [
 def main() -> None:
     """Entry point: turns our errors into one line and an exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # forked workers would warn on stderr
+    if int(os.environ.get("RANK", "0")) and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun
+        from polymath.engines.ranks import follow_rank_0
+        from polymath.jobs import load_trainable
+
+        follow_rank_0(load_trainable)
+        return
+    is_torn = False  # from the other ranks, in the middle of a task
     try:
         app(standalone_mode=True)
     except UserError as error:
@@ -56,9 +63,15 @@ def main() -> None:
         print(f"polymath: {stop}", file=sys.stderr)
         raise SystemExit(130) from None
     except KeyboardInterrupt:
+        is_torn = True
         print("polymath: stopped", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         # The reader has seen enough. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    finally:
+        if "polymath.rollouts.ranks" in sys.modules and not is_torn:
+            from polymath.rollouts.ranks import leave
+
+            leave()

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from polymath.engines.ranks import align
 from polymath.errors import RecipeError, SampleError, Stopped
 from polymath.progress import ProgressLine, step_figures
 from polymath.prompts import Prompt, load_template, render_all
@@ -160,6 +161,8 @@ class Trainer:
             load_reference(path, self.reference)
         if path is not None and self.critic is not None:
             self.critic.load(path)
+        if path is not None:
+            align(self.policy, self.reference)
         self.rows = self.run.read_metrics()
         self.is_over = reason_to_stop(self.recipe.stop, self.rows) is not None
         if len(self.samples) > 1 and any(now.rollout.order == "prioritised" for now in self.stages):
@@ -176,11 +179,11 @@ class Trainer:
         collected = Collected(groups=(), rollouts=(), is_kept=(), rounds=0)
         for round_ in range(num_rounds):
             drawn = self._draw(now, step, prompts)
-            groups = sample_groups(self.policy, self.samples, prompts, now, step=step, drawn=drawn, round_=round_)
+            new = sample_groups(self.policy, self.samples, prompts, now, step=step, drawn=drawn, round_=round_)
             clock.lap("rollout")
-            rollouts = judge_groups(groups, now, custom=self.rewards, step=step)
+            groups = [*collected.groups, *new]
+            rollouts = [*collected.rollouts, *judge_groups(new, now, custom=self.rewards, step=step)]
             clock.lap("judge")
-            groups, rollouts = [*collected.groups, *groups], [*collected.rollouts, *rollouts]
             agree = self._agreeing(now, rollouts)
             collected = keep_some(groups, rollouts, agree, now.rollout.num_groups, round_ + 1)
             if not any(self._agreeing(now, collected.kept[1])):
@@ -224,6 +227,7 @@ class Trainer:
             metrics["rescue/loss"] = self._rescue(now, step)
         if self.reference is not None and follows(now.kl, step):
             follow(self.reference, self.policy, now.kl.ema_alpha)
+            align(self.policy, self.reference)
         self._count(collected)
         clock.lap("update")
         return metrics

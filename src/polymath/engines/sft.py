@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from polymath.engines.local import Clock, RowHook, StepHook
+from polymath.engines.ranks import align
 from polymath.errors import SampleError, Stopped
 from polymath.progress import ProgressLine
 from polymath.recipe import Recipe
@@ -53,7 +54,9 @@ def train(
         raise SampleError("demonstrations", "there are none", "name a file in demonstrations.file")
     check_reference([recipe], reference)
     optimizer = make_optimizer(policy, recipe)
-    step, _ = restore(run, policy, optimizer)
+    step, path = restore(run, policy, optimizer)
+    if path is not None:
+        align(policy, None)
     last = recipe.train.num_steps if until is None else min(until, recipe.train.num_steps)
     with listening_for_stop() as stop, ProgressLine("train", last, start=step) as line:
         while step < last:

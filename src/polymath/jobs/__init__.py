@@ -14,7 +14,7 @@ status.py     what run.json says of how it goes
 from __future__ import annotations
 
 from polymath.jobs.job import Chosen, Job
-from polymath.jobs.loading import load_policy
+from polymath.jobs.loading import load_policy, load_trainable
 from polymath.jobs.preparing import edit_labels, prepare
 from polymath.jobs.processes import LOG, finish_in_processes
 from polymath.jobs.sharing import copy_base_evaluation, share_base_evaluation, share_records
@@ -32,6 +32,7 @@ __all__ = [
     "finish_in_processes",
     "keeping_status",
     "load_policy",
+    "load_trainable",
     "measures_kl",
     "prepare",
     "record_base",

@@ -7,12 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polymath.prompts import Template
-from polymath.recipe import EvaluateSection
+from polymath.recipe import EvaluateSection, Recipe
 
 if TYPE_CHECKING:
     from polymath.evaluation.protocol import Protocol
     from polymath.evaluation.suites import Suite
     from polymath.rollouts.local import LocalPolicy
+
+
+def load_trainable(recipe: Recipe, threads: int) -> LocalPolicy:
+    """The policy that a recipe trains, as it is before the first step."""
+    return load_policy(
+        recipe.model.path,
+        device=recipe.model.device,
+        dtype=recipe.model.dtype,
+        threads=threads,
+        lora=recipe.model.lora,
+        seed=recipe.seed,
+        recompute=recipe.train.gradient_checkpointing,
+    )
 
 
 def load_policy(path: str, *, device: str, dtype: str, threads: int, **options: Any) -> LocalPolicy:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from polymath.errors import RecipeError
 from polymath.jobs.job import Chosen, Job
-from polymath.jobs.loading import load_policy, load_test
+from polymath.jobs.loading import load_test, load_trainable
 from polymath.machine import choose_threads, usable_cpus
 from polymath.prompts import Template, demonstrate, load_template, render_all
 from polymath.recipe import Recipe
@@ -104,15 +104,7 @@ def _load_trained(recipe: Recipe, folder: RunFolder, num_threads: int | None) ->
     setting = num_threads if num_threads and recipe.engine.threads == "auto" else recipe.engine.threads
     threads = folder.read_info()["threads"] if _is_begun(folder) else choose_threads(setting)
     print(f"threads {threads} of {usable_cpus()} processors (engine.threads)", file=sys.stderr)
-    return load_policy(
-        recipe.model.path,
-        device=recipe.model.device,
-        dtype=recipe.model.dtype,
-        threads=threads,
-        lora=recipe.model.lora,
-        seed=recipe.seed,
-        recompute=recipe.train.gradient_checkpointing,
-    )
+    return load_trainable(recipe, threads)
 
 
 def _with_stages(samples: list[Sample], recipe: Recipe) -> tuple[list[Sample], list[list[int]]]:

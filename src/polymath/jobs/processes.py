@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from polymath.errors import RunFolderError, Stopped
+from polymath.errors import RecipeError, RunFolderError, Stopped
 from polymath.progress import ProgressLine
 from polymath.runs import RunFolder
 
@@ -22,8 +22,11 @@ def finish_in_processes(folders: Sequence[RunFolder], num_at_once: int) -> None:
     What a process says goes to FOLDER/log.txt. A failed one does not keep the others from finishing.
     Raises Stopped after a polite stop, when all of them have saved; RunFolderError when one has failed.
     """
+    from polymath.rollouts.ranks import num_ranks
     from polymath.training.stopping import listening_for_stop
 
+    if num_ranks() > 1:
+        raise RecipeError("--jobs", "has no meaning under torchrun", "leave it out: the ranks share each run")
     waiting, failed = list(folders), list[RunFolder]()
     running: dict[subprocess.Popen[bytes], RunFolder] = {}
     with listening_for_stop() as stop, ProgressLine("arms and seeds", len(folders)) as line:

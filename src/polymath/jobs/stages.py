@@ -81,7 +81,10 @@ def before_and_after(job: Job, folder: RunFolder, *, until: int | None = None) -
 
 def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
     """Train, to the recipe's last step or to `until`; raises RunFolderError where training is beyond that already."""
+    import torch
+
     from polymath.engines import ENGINES
+    from polymath.engines.ranks import lead
     from polymath.trackers import open_trackers, send
     from polymath.training.checkpoints import newest_checkpoint
     from polymath.training.demonstrations import weigh_demonstrations
@@ -106,6 +109,9 @@ def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
     trackers = open_trackers(
         recipe.log, folder.path, config=recipe.model_dump(mode="json"), first_step=begun[0] + 1 if begun else 1
     )
+    reference = reference_of(recipe, job.policy)
+    lead(recipe, job.policy, reference, torch.get_num_threads())
+    _keep_ranks(folder)
     try:
         ENGINES[recipe.engine.name](
             recipe,
@@ -113,7 +119,7 @@ def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
             job.policy,
             folder,
             rewards=job.rewards,
-            reference=reference_of(recipe, job.policy),
+            reference=reference,
             stage_places=job.stage_places,
             demonstrations=weigh_demonstrations(shown, job.policy),
             after_step=evaluate_when_due,
@@ -126,6 +132,18 @@ def train_job(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
     found = newest_checkpoint(folder)
     if found is not None and found[0] < last:
         folder.write_info(ended_at=found[0])  # by `stop` of the recipe: a stopped process raises
+
+
+def _keep_ranks(folder: RunFolder) -> None:
+    """Note how many ranks train this run; raises RunFolderError where others did, because draws depend on it."""
+    from polymath.rollouts.ranks import num_ranks
+
+    info = folder.read_info()
+    if folder.read_metrics() and info.get("ranks", 1) != num_ranks():
+        remedy = f"resume it with torchrun --nproc-per-node {info.get('ranks', 1)}"
+        raise RunFolderError(folder.path, f"was trained by {info.get('ranks', 1)} ranks, not {num_ranks()}", remedy)
+    if num_ranks() > 1:
+        folder.write_info(ranks=num_ranks())
 
 
 def reference_of(recipe: Recipe, policy: LocalPolicy) -> LocalPolicy | None:

@@ -5,8 +5,8 @@ the optimizer's step, writes the run folder and evaluates, as it does alone. The
 nothing else: they wait for a task, do their share of it and give it back. So a run of several ranks has one writer, one
 optimizer state and one random stream of everything but the draws, and is resumed as any other.
 
-What is shared out: the draws of a step, each rank's from a random stream of its own, and the responses that a gradient is
-wanted of. Gradients are summed on rank 0; weights go back to all after each change. The critic of PPO stays with rank 0.
+Shared out are the draws of a step, each rank's from a random stream of its own, and the responses that a gradient is
+wanted of. Gradients are summed on rank 0, weights go back to all after each change. PPO's critic stays with rank 0.
 """
 
 from __future__ import annotations

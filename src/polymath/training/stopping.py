@@ -6,6 +6,7 @@ is changed there.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -31,6 +32,8 @@ def listening_for_stop() -> Iterator[StopRequest]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
+        if request.is_asked and number == signal.SIGTERM and os.environ.get("WORLD_SIZE", "1") != "1":
+            return  # torchrun passes a Ctrl-C on, which has reached us by itself
         if request.is_asked:
             raise KeyboardInterrupt
         request.is_asked = True

@@ -184,9 +184,20 @@ def look(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> d
     return {"entropy": float(torch.cat([one.entropy_T for one in seen]).double().mean())}
 
 
-@torch.no_grad()
 def survey(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> list[Seen]:
     """Log-probabilities and entropies of each response's tokens under the policy as it is now."""
+    if policy.ranks is None:
+        return see(policy, batch, recipe)
+    own = policy.ranks.share(len(batch))
+    shares = policy.ranks.do(
+        "survey", lambda: see(policy, batch[own.start : own.stop], recipe), batch=batch, recipe=recipe
+    )
+    return [one for share in shares for one in share]
+
+
+@torch.no_grad()
+def see(policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe) -> list[Seen]:
+    """`survey` by this process alone."""
     found: dict[int, Seen] = {}
     for prompt, micros in _by_prompt(_cut(policy, batch, recipe)).items():
         scorer = policy.scorer(prompt)
