@@ -160,15 +160,20 @@ def sweep(python: Path, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     return best[1]
 
 
-def take_turns(contenders: Sequence[Contender], num_steps: int) -> dict[str, list[dict[str, Any]]]:
+def take_turns(
+    contenders: Sequence[Contender], num_steps: int, num_warming: int = 1
+) -> dict[str, list[dict[str, Any]]]:
     """Steps of each contender, one after another, in an order that turns around; the first ones are left out."""
     taken: dict[str, list[dict[str, Any]]] = {one.name: [] for one in contenders}
-    for turn in range(num_steps + 1):
+    for turn in range(num_steps + num_warming):
         for contender in contenders if turn % 2 == 0 else contenders[::-1]:
             taken[contender.name].append(contender.ask(do="step"))
             seconds = taken[contender.name][-1]["seconds"]
-            print(f"  turn {turn} {contender.name:6s} {seconds:8.2f} s{'  (warm-up)' if not turn else ''}", flush=True)
-    return {name: steps[1:] for name, steps in taken.items()}
+            print(
+                f"  turn {turn} {contender.name:6s} {seconds:8.2f} s{'  (warm-up)' if turn < num_warming else ''}",
+                flush=True,
+            )
+    return {name: steps[num_warming:] for name, steps in taken.items()}
 
 
 def count_of(step: dict[str, Any]) -> float:
@@ -340,6 +345,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="directory of a model, for the sizes of SmolLM2, or instead of the lab's")
     parser.add_argument("--trained", type=int, help="train the lab's model so many steps first")
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, default=1, help="first steps of each that are not counted")
     parser.add_argument("--rows", type=int, help="micro-batch of TRL and of the plain loop, instead of the sweep")
     parser.add_argument("--micro-batch-tokens", type=int, help="train.micro_batch_tokens of ours, default the recipe's")
     parser.add_argument("--groups", type=int)
@@ -399,7 +405,7 @@ def compare(python: Path, settings: dict[str, Any], options: argparse.Namespace)
         else:
             of_each[name] = sweep(python, name, settings)
     with running(python, names, of_each) as contenders:
-        table = report(take_turns(contenders, options.steps))
+        table = report(take_turns(contenders, options.steps, options.warm_up))
     return {**table, "rows": {name: (one["rows"], one.get("cache")) for name, one in of_each.items()}}
 
 

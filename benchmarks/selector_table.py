@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HEAD = (
-    "| selector | Spearman [95%] | Holm p | AUC top quarter | AUC, poor kept out [95%] | Holm p | top quarter among first 5 |",
+    "| selector | Spearman [95%] | Holm p | AUC, top quarter | AUC, poor kept out [95%] | Holm p | good of first 5 |",
     "|---|---|---|---|---|---|---|",
 )
 
