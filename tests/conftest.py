@@ -24,7 +24,7 @@ POLYMATH = Path(sys.executable).with_name("polymath")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
 
 
-def polymath(*arguments, cwd=None, timeout_s=240, is_fresh=False):
+def polymath(*arguments, cwd=None, environment=ENVIRONMENT, timeout_s=240, is_fresh=False):
     """Run the command as a user would; returns the finished process with its text.
 
     It is a fork of a process that has imported what commands import (warm.py), or a process of its own start to end.
@@ -32,9 +32,22 @@ def polymath(*arguments, cwd=None, timeout_s=240, is_fresh=False):
     words = [str(POLYMATH), *map(str, arguments)]
     if is_fresh:
         return subprocess.run(
-            words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout_s, check=False
+            words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
         )
-    return warm_command().call(words, cwd=cwd, environment=ENVIRONMENT, timeout_s=timeout_s)
+    return warm_command().call(words, cwd=cwd, environment=environment, timeout_s=timeout_s)
+
+
+def start(*arguments, environment=ENVIRONMENT):
+    """The command as a process of its own, which can be stopped or killed."""
+    return subprocess.Popen(
+        [POLYMATH, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process, timeout_s=120):
+    """Its exit code and its text, once it has ended."""
+    stdout, stderr = process.communicate(timeout=timeout_s)
+    return process.returncode, stdout, stderr
 
 
 @cache

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from polymath.runs import RunFolder
-from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath
+from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath, start
 
 COMMANDS = [[], ["run"], ["train"], ["evaluate"], ["report"], ["judge"], ["schema"], ["lab"], ["lab", "world"]]
 COMMANDS += [["ablate"], ["doctor"]]
@@ -121,12 +121,6 @@ def test_a_run_folder_of_another_recipe_is_refused(workplace, tmp_path):
     assert found.returncode == 2 and "train.num_steps = 9 against 4" in found.stderr
     found = polymath("train", workplace / "tiny.toml", "--out", out)
     assert found.returncode == 2 and "not empty" in found.stderr
-
-
-def start(*arguments):
-    return subprocess.Popen(
-        [POLYMATH, *map(str, arguments)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def wait_for_steps(folder, num_steps, process, timeout_s=120):

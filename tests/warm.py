@@ -34,7 +34,12 @@ class WarmCommand:
 
     def __init__(self, environment):
         self.process = subprocess.Popen(
-            [sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            # -P: what stands beside this file is not for commands to import.
+            [sys.executable, "-P", __file__],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def call(self, arguments, *, cwd, environment, timeout_s):
@@ -45,7 +50,9 @@ class WarmCommand:
             call |= {"stdout": str(paths[0]), "stderr": str(paths[1]), "timeout_s": timeout_s}
             self.process.stdin.write(json.dumps(call) + "\n")
             self.process.stdin.flush()
-            code = int(self.process.stdout.readline())
+            answer = self.process.stdout.readline()
+            assert answer, "the process that calls are forked from has ended"
+            code = int(answer)
             stdout, stderr = (path.read_text() for path in paths)
         if code == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(arguments, timeout_s, stdout, stderr)
@@ -88,6 +95,7 @@ def carry_out(call):
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = call["arguments"]
+    sys.path.insert(0, str(Path(sys.argv[0]).parent))
     code = 1
     try:
         from polymath.cli import main
