@@ -23,20 +23,13 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from polymath.evaluation.benchmarks.theoremqa import ANSWER_TYPES
 from polymath.judge import judge
 from polymath.judge.extract import find_boxes
 from polymath.judge.numbers import parse_number
 from polymath.types import Sample
 
 Row = dict[str, Any]
-THEOREMQA = {
-    "float": "number",
-    "integer": "number",
-    "bool": "boolean",
-    "option": "choice",
-    "list of integer": "list",
-    "list of float": "list",
-}
 SCIBENCH_TOLERANCE = 0.05
 
 
@@ -67,7 +60,7 @@ def scibench(row: Row) -> Sample:
 
 
 def theoremqa(row: Row) -> Sample:
-    kind = THEOREMQA[row["Answer_type"]]
+    kind = ANSWER_TYPES[row["Answer_type"]]
     choices = ("a", "b", "c", "d", "e") if kind == "choice" else None
     return Sample(question="?", answer=str(row["Answer"]), answer_type=kind, choices=choices)  # type: ignore[arg-type]
 

@@ -1,13 +1,17 @@
 """What all tests share: the command as a user calls it, a tiny model on disk, a suite of one's own."""
 
+import atexit
 import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.warm import WarmCommand
 
 # A commit passes or fails the same way every time; `make test-slow` looks for new counterexamples.
 settings.register_profile("commit", derandomize=True, deadline=None)
@@ -20,17 +24,37 @@ POLYMATH = Path(sys.executable).with_name("polymath")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
 
 
-def polymath(*arguments, cwd=None, timeout_s=240):
-    """Run the command as a user would; returns the finished process with its text."""
-    return subprocess.run(
-        [POLYMATH, *map(str, arguments)],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
+def polymath(*arguments, cwd=None, environment=ENVIRONMENT, timeout_s=240, is_fresh=False):
+    """Run the command as a user would; returns the finished process with its text.
+
+    It is a fork of a process that has imported what commands import (warm.py), or a process of its own start to end.
+    """
+    words = [str(POLYMATH), *map(str, arguments)]
+    if is_fresh:
+        return subprocess.run(
+            words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    return warm_command().call(words, cwd=cwd, environment=environment, timeout_s=timeout_s)
+
+
+def start(*arguments, environment=ENVIRONMENT):
+    """The command as a process of its own, which can be stopped or killed."""
+    return subprocess.Popen(
+        [POLYMATH, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def finish(process, timeout_s=120):
+    """Its exit code and its text, once it has ended."""
+    stdout, stderr = process.communicate(timeout=timeout_s)
+    return process.returncode, stdout, stderr
+
+
+@cache
+def warm_command():
+    command = WarmCommand(ENVIRONMENT)
+    atexit.register(command.close)
+    return command
 
 
 @pytest.fixture(scope="session", autouse=True)

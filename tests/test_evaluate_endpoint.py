@@ -9,7 +9,7 @@ import time
 import pytest
 
 from polymath.runs import read_lines
-from tests.conftest import ENVIRONMENT, POLYMATH
+from tests.conftest import ENVIRONMENT, POLYMATH, finish, start
 from tests.servers import drop, drop_in_the_body, page, refuse, serve, tear
 
 KEY = "sk-not-for-the-record-0123456789"
@@ -31,19 +31,8 @@ def arguments(server, suite, out, *more):
     ]
 
 
-def start(*given):
-    return subprocess.Popen(
-        [POLYMATH, *map(str, given)],
-        env={**ENVIRONMENT, "OUR_KEY": KEY},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process, timeout_s=120):
-    stdout, stderr = process.communicate(timeout=timeout_s)
-    return process.returncode, stdout, stderr
+def start_with_key(*given):
+    return start(*given, environment={**ENVIRONMENT, "OUR_KEY": KEY})
 
 
 def storm(prompt, attempt):
@@ -55,7 +44,7 @@ def storm(prompt, attempt):
 def test_a_storm_of_failures_costs_retries_and_nothing_else(suite, tmp_path):
     with serve(storm) as server:
         code, stdout, stderr = finish(
-            start(*arguments(server, suite, tmp_path / "e", "--price-in", "1", "--price-out", "2"))
+            start_with_key(*arguments(server, suite, tmp_path / "e", "--price-in", "1", "--price-out", "2"))
         )
     assert code == 0, stderr
     assert server.most_parallel <= 4
@@ -82,7 +71,7 @@ def assert_nowhere(secret, folder, *texts):
 def test_a_killed_evaluation_asks_only_for_what_is_missing(suite, tmp_path):
     out = tmp_path / "e"
     with serve(takes_s=0.1) as server:
-        process = start(*arguments(server, suite, out))
+        process = start_with_key(*arguments(server, suite, out))
         deadline = time.monotonic() + 60
         while not list(out.glob("*.partial.jsonl")) or len(partial_lines(out)) < 8:
             assert process.poll() is None and time.monotonic() < deadline
@@ -91,7 +80,7 @@ def test_a_killed_evaluation_asks_only_for_what_is_missing(suite, tmp_path):
         process.communicate()
         num_kept = len(partial_lines(out)) - 1
         num_asked = len(server.bodies)
-        code, _, stderr = finish(start(*arguments(server, suite, out, "--resume")))
+        code, _, stderr = finish(start_with_key(*arguments(server, suite, out, "--resume")))
         assert code == 0, stderr
         assert len(server.bodies) - num_asked == NUM_PROBLEMS - num_kept
     usage = json.loads(next(out.glob("*.summary.json")).read_text())["usage"]
@@ -110,33 +99,33 @@ def test_a_server_that_refuses_keeps_what_was_answered(suite, tmp_path):
         return refuse(401, f"bad key {KEY}") if prompt.startswith("20+1?") or "20+1?" in prompt else None
 
     with serve(refuse_late, takes_s=0.02) as server:
-        code, stdout, stderr = finish(start(*arguments(server, suite, out)))
+        code, stdout, stderr = finish(start_with_key(*arguments(server, suite, out)))
     assert code == 2 and stdout == "" and "Traceback" not in stderr
     complaint = [line for line in stderr.splitlines() if line.startswith("polymath: ")]
     assert len(complaint) == 1 and "--resume" in complaint[0] and "401" in complaint[0]
     assert len(partial_lines(out)) > 1
     assert_nowhere(KEY, tmp_path, stderr)
     with serve() as server:
-        process = start(*arguments(server, suite, out, "--resume"))
+        process = start_with_key(*arguments(server, suite, out, "--resume"))
         assert finish(process)[0] == 0
     assert 0 < len(server.bodies) < NUM_PROBLEMS
 
 
 def test_a_base_model_is_asked_for_completions_and_a_chat_model_for_messages(suite, tmp_path):
     with serve() as server:
-        assert finish(start(*arguments(server, suite, tmp_path / "a")))[0] == 0
+        assert finish(start_with_key(*arguments(server, suite, tmp_path / "a")))[0] == 0
         assert {path.rsplit("/v1", 1)[1] for path in server.paths} == {"/chat/completions"}
         server.paths.clear()
-        assert finish(start(*arguments(server, suite, tmp_path / "b", "--template", "boxed")))[0] == 0
+        assert finish(start_with_key(*arguments(server, suite, tmp_path / "b", "--template", "boxed")))[0] == 0
         assert {path.rsplit("/v1", 1)[1] for path in server.paths} == {"/completions"}
 
 
 def test_two_models_of_one_server_never_share_results(suite, tmp_path):
     with serve() as server:
-        assert finish(start(*arguments(server, suite, tmp_path / "e")))[0] == 0
+        assert finish(start_with_key(*arguments(server, suite, tmp_path / "e")))[0] == 0
         other = arguments(server, suite, tmp_path / "e")
         other[other.index("m")] = "m2"
-        code, _, stderr = finish(start(*other))
+        code, _, stderr = finish(start_with_key(*other))
         assert code == 2 and "of another model" in stderr
         folders = set()
         for name in ("m", "m2"):

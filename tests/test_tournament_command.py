@@ -26,7 +26,7 @@ from polymath.selecting.ties import Tie, list_ties, tell_ties
 from polymath.selecting.tournaments import Asked, open_tournament
 from polymath.selecting.trials import read_work
 from polymath.selection.halving import Rules, Trial
-from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath
+from tests.conftest import ENVIRONMENT, POLYMATH, ROOT, polymath, start
 
 LIMIT = 12
 # What a tournament pays for, and what a kill must not make it pay again.
@@ -318,16 +318,6 @@ def times(folder):
     """What was paid for, and when it was written: rollouts and finished evaluations."""
     paths = [*folder.glob("trials/*/rollouts/*.jsonl"), *folder.glob("*/**/evaluations/*/*.jsonl")]
     return {path: path.stat().st_mtime_ns for path in paths if "partial" not in path.name}
-
-
-def start(*words, environment=None):
-    return subprocess.Popen(
-        [POLYMATH, *map(str, words)],
-        env=environment or ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def wait_until(claim, process, timeout_s=120):

@@ -16,6 +16,7 @@ from polymath.disciplines import PAPER_SUBJECTS
 from polymath.evaluation import published
 from polymath.evaluation.benchmarks import BENCHMARKS
 from polymath.evaluation.published import as_markdown, read_tables, rows_beside
+from tests.evaluation.test_suites import PAPER_COUNTS
 
 TABLES = read_tables()
 SIX = ("math500", "aime24", "amc23", "minerva", "olympiadbench", "aime25")
@@ -31,25 +32,6 @@ DOMAINS = (
 )
 OPEN_ENDED = ("math500", "aime24", "aime25", "minerva", "scibench")
 MULTIPLE_CHOICE = ("gpqa-diamond", "supergpqa-1500", "mmlu-pro-100")
-# Problems by subject: Table 13 of the polymath paper.
-MATHEMATICS_SIZES = {"MATH500": 500, "AIME": 60, "Minerva": 272, "math": 299}
-OTHERS_SIZES = {
-    "business": 100,
-    "health": 100,
-    "psychology": 100,
-    "other": 100,
-    "philosophy": 120,
-    "economics": 149,
-    "law": 137,
-    "history": 138,
-    "medicine": 155,
-    "literature & arts": 93,
-    "management": 28,
-    "education": 27,
-    "agronomy": 27,
-    "military science": 12,
-    "sociology": 8,
-}
 # MATH500 by category, counted in its test file.
 CATEGORY_SIZES = {
     "algebra": 124,
@@ -230,7 +212,10 @@ def test_a_domain_of_table_3_is_the_unweighted_mean_of_its_subjects(label):
     """The three rows that the figures give by subject. Weighting by problems fits none of them."""
     domains, subjects = TABLES["polymath-3"].row(label), TABLES["polymath-figures-1-10"].row(label)
     # Six of the fifteen were digitised in whole points: (6 * 0.5 + 9 * 0.05) / 15, and 0.05 for the print.
-    for domain, sizes, tolerance in (("others", OTHERS_SIZES, 0.28), ("mathematics", MATHEMATICS_SIZES, 0.1)):
+    for domain, sizes, tolerance in (
+        ("others", PAPER_COUNTS["others"], 0.28),
+        ("mathematics", PAPER_COUNTS["mathematics"], 0.1),
+    ):
         unweighted = sum(subjects[name] for name in sizes) / len(sizes)
         by_problem = sum(size * subjects[name] for name, size in sizes.items()) / sum(sizes.values())
         assert abs(unweighted - domains[domain]) <= tolerance

@@ -87,10 +87,7 @@ def own_cache(folder):
 
 
 def probe(out, cache, *more):
-    done = subprocess.run(
-        [POLYMATH, *LONG, "--out", str(out), "--json", *more],
-        env=own_cache(cache), capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+    done = polymath(*LONG, "--out", out, "--json", *more, environment=own_cache(cache))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
@@ -14,26 +13,11 @@ from polymath.runs import read_lines
 from polymath.selection.probe import Probed
 from polymath.synthesis.plan import read_plan
 from polymath.synthesizing.synthesize import synthesize
-from tests.conftest import ENVIRONMENT, POLYMATH, polymath
+from tests.conftest import ENVIRONMENT, finish, polymath, start
 from tests.servers import refuse, say, serve
 from tests.synthesis.world import is_writing, play, solve, write, write_plan
 
 KEY = "sk-not-for-the-record-9876543210"
-
-
-def start(*given, **environment):
-    return subprocess.Popen(
-        [POLYMATH, "synthesize", *map(str, given)],
-        env={**ENVIRONMENT, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process, timeout_s=120):
-    stdout, stderr = process.communicate(timeout=timeout_s)
-    return process.returncode, stdout, stderr
 
 
 def stages(funnel):
@@ -168,7 +152,7 @@ def test_a_killed_synthesis_asks_only_for_what_is_missing(tmp_path):
     num_needed = 8 + 8 * 2 * 2
     with serve(play(), takes_s=0.08) as server:
         plan = write_plan(tmp_path / "plan.toml", server, candidates=8)
-        process = start(plan, "--out", tmp_path / "out")
+        process = start("synthesize", plan, "--out", tmp_path / "out")
         deadline = time.monotonic() + 60
         while len(server.bodies) < 20:
             assert process.poll() is None and time.monotonic() < deadline
@@ -182,7 +166,7 @@ def test_a_killed_synthesis_asks_only_for_what_is_missing(tmp_path):
         with pytest.raises(UserError, match="continue it with --resume"):
             synthesize(read_plan(plan), tmp_path / "out")
         assert len(server.bodies) == num_asked
-        code, stdout, stderr = finish(start(plan, "--out", tmp_path / "out", "--resume", "--json"))
+        code, stdout, stderr = finish(start("synthesize", plan, "--out", tmp_path / "out", "--resume", "--json"))
         assert code == 0, stderr
         assert len(server.bodies) - num_asked == num_needed - num_kept
         assert json.loads(stdout)["accepted"] == 8
@@ -194,7 +178,7 @@ def test_a_killed_synthesis_asks_only_for_what_is_missing(tmp_path):
 def test_ctrl_c_keeps_what_came_and_exits_130(tmp_path, num_before):
     with serve(play(), takes_s=0.08) as server:
         plan = write_plan(tmp_path / "plan.toml", server, candidates=10)
-        process = start(plan, "--out", tmp_path / "out")
+        process = start("synthesize", plan, "--out", tmp_path / "out")
         deadline = time.monotonic() + 60
         while len(server.bodies) < num_before:
             assert process.poll() is None and time.monotonic() < deadline
@@ -234,20 +218,20 @@ def test_a_solver_that_refuses_is_one_line_and_the_writers_are_not_paid_again(tm
 
     with serve(spoiled) as server:
         plan = write_plan(tmp_path / "plan.toml", server, candidates=3, extra="")
-        code, stdout, stderr = finish(start(plan, "--out", tmp_path / "out"))
+        code, stdout, stderr = finish(start("synthesize", plan, "--out", tmp_path / "out"))
         assert code == 2 and stdout == "" and "Traceback" not in stderr
         complaint = [line for line in stderr.splitlines() if line.startswith("polymath: ")]
         assert len(complaint) == 1 and "--resume" in complaint[0] and "401" in complaint[0]
         server.misbehave = play()
         num_asked = len(server.bodies)
-        assert finish(start(plan, "--out", tmp_path / "out", "--resume"))[0] == 0
+        assert finish(start("synthesize", plan, "--out", tmp_path / "out", "--resume"))[0] == 0
         assert len(server.bodies) - num_asked == 3 * 4
 
 
 def test_a_key_that_is_not_set_is_found_out_before_anybody_is_paid(tmp_path):
     with serve(play()) as server:
         plan = write_plan(tmp_path / "plan.toml", server, candidates=2, extra='key_env = "NOT_SET_ANYWHERE"')
-        code, _, stderr = finish(start(plan, "--out", tmp_path / "out"))
+        code, _, stderr = finish(start("synthesize", plan, "--out", tmp_path / "out"))
     assert code == 2 and "NOT_SET_ANYWHERE" in stderr and server.bodies == []
 
 
@@ -265,7 +249,9 @@ def test_keys_are_sent_and_written_nowhere_even_where_servers_say_them_back(tmp_
             for kind in ("writers.w.key_env", "solvers.s.key_env", "solvers.t.key_env")
         ]
         given = [part for setting in settings for part in ("--set", setting)]
-        code, stdout, stderr = finish(start(plan, "--out", tmp_path / "out", *given, OUR_KEY=KEY))
+        code, stdout, stderr = finish(
+            start("synthesize", plan, "--out", tmp_path / "out", *given, environment={**ENVIRONMENT, "OUR_KEY": KEY})
+        )
     assert code == 0, stderr
     assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)
     assert "[key]" in (tmp_path / "out" / "replies.jsonl").read_text()

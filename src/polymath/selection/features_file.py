@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymath.errors import SampleError
-from polymath.runs import read_lines, telling_disk_errors, write_lines
+from polymath.runs import read_lines, write_bytes, write_lines
 from polymath.selection.hidden import pick_by_shift
 
 Array = NDArray[np.floating]
@@ -90,17 +89,7 @@ def write_array(path: Path, array: Array) -> None:
     """A float32 .npy file, whole or not at all; the same numbers give the same bytes."""
     stream = io.BytesIO()
     np.save(stream, np.ascontiguousarray(array, dtype="<f4"), allow_pickle=False)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with telling_disk_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(stream.getvalue())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+    write_bytes(path, stream.getvalue())
 
 
 def read_features_ids(folder: Path) -> dict[int, str]:
