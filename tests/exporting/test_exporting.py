@@ -33,6 +33,8 @@ SAMPLES = [
     Sample(question='Which is "noble"?', answer="B", answer_type="choice", choices=("oxygen", "neon")),
     Sample(question="Unite both sets.", answer=r"(0,1]\cup\{2\}", meta={"row": [1, None]}),
 ]
+# Those whose rows are JSON lines and whose files are all made here.
+OF_TEXTS = ("trl", "openrlhf", "verifiers", "jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_rows_fill_whole_steps_and_take_the_samples_in_turn(sample_file, num_gro
     assert [row["index"] for row in rows] == list(range(num_rows))
 
 
-@pytest.mark.parametrize("to", EXPORTERS)
+@pytest.mark.parametrize("to", OF_TEXTS)
 def test_a_row_holds_the_whole_sample_and_the_prompt_of_the_template(sample_file, to, tmp_path):
     order = make_order(sample_file, template="boxed-chat", model="somewhere/else")
     paths = {path.name: path for path in export_order(order, to=to, out=tmp_path / "new" / "folder")}
@@ -77,7 +79,7 @@ def test_a_row_holds_the_whole_sample_and_the_prompt_of_the_template(sample_file
     assert "polymath-learning" in paths["README.md"].read_text()
 
 
-@pytest.mark.parametrize("to", EXPORTERS)
+@pytest.mark.parametrize("to", OF_TEXTS)
 def test_exported_python_parses_within_the_line_length_of_the_house(sample_file, to, tmp_path):
     order = make_order(sample_file, overrides=["reward.parts={exact=1.0,format=0.5,repetition=0.1}"])
     for path in export_order(order, to=to, out=tmp_path):

@@ -135,9 +135,19 @@ def estimate(
         replicas = num_devices // parallel
         here = math.ceil(load.num_rollouts / replicas)
         rollout["cache"] = min(at_once, here) * load.max_tokens * cache_bytes(shape, parallel)
-        fits = at_once >= 1 and sum(update.values()) <= available
-        layout = {"fits": fits, "tensor_parallel": parallel, "replicas": replicas, "at_once": at_once}
-        found.append(_cost(shape, load, device, num_devices, known, {"update": update, "rollout": rollout}, **layout))
+        found.append(
+            _cost(
+                shape,
+                load,
+                device,
+                num_devices,
+                known,
+                {"update": update, "rollout": rollout},
+                fits=at_once >= 1 and sum(update.values()) <= available,
+                tensor_parallel=parallel,
+                at_once=at_once,
+            )
+        )
     return min(found, key=lambda one: (not one.fits, one.step_s if one.fits else one.peak))
 
 
@@ -231,9 +241,9 @@ def _cost(
     *,
     fits: bool,
     tensor_parallel: int,
-    replicas: int,
     at_once: int,
 ) -> Estimate:
+    replicas = num_devices // tensor_parallel
     mean = known.mean_share * load.max_tokens
     rollouts, length = load.num_rollouts, load.prompt_tokens + mean
     here = math.ceil(rollouts / replicas)

@@ -31,7 +31,7 @@ CARRIED: dict[str, frozenset[Any] | None] = {
     **{f"optimizer.{key}": ANY for key in ("warmup_steps", "warmup_frac")},
     **{f"train.{key}": ANY for key in ("num_steps", "updates_per_step", "save_every", "keep")},
     **{f"train.{key}": ANY for key in ("micro_batch_tokens", "gradient_checkpointing")},
-    "engine.threads": ANY,
+    "engine.": ANY,
 }
 
 ESTIMATORS = {"grpo": "group_norm", "dr_grpo": "dr_grpo", "rloo": "rloo"}

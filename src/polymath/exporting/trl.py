@@ -27,7 +27,7 @@ CARRIED: dict[str, frozenset[Any] | None] = {
     "optimizer.": ANY,
     **{f"train.{key}": ANY for key in ("num_steps", "updates_per_step", "save_every", "keep")},
     **{f"train.{key}": ANY for key in ("micro_batch_tokens", "gradient_checkpointing")},
-    "engine.threads": ANY,
+    "engine.": ANY,
 }
 
 LOSS_TYPES = {
