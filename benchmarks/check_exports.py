@@ -1,10 +1,11 @@
 """Do lm-eval and Inspect take what `polymath export` writes, ask our prompts and report our judge's numbers?
 
-    python benchmarks/check_exports.py --to lm-eval|inspect [--env DIR]
+    python benchmarks/check_exports.py --to lm-eval|inspect|trl|verifiers [--env DIR]
 
 Makes an environment of its own with the harness in it (--env keeps one, or uses the one that is there), exports a suite
 of our own making, moves the folder, runs it with scripted answers through the harness's Python and offline through its
 command, and compares prompts, decoding and every number with what is written by hand in PROBLEMS. Exit 0: all the same.
+For trl and verifiers it exports a sample, and trains or validates from it: check_trainers.py.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from check_trainers import CHECKS
+
 ROOT = Path(__file__).parent.parent
 NEEDS = {  # torch first and by its exact version, so that pip chooses no other build
     "lm-eval": [["torch==2.13.0"], ["torch==2.13.0", "lm-eval[hf]==0.4.13", "math-verify>=0.9", "mpmath", "pydantic"]],
     "inspect": [["inspect-ai==0.3.285", "openai", "math-verify>=0.9", "mpmath", "pydantic"]],
+    "trl": [["torch==2.13.0"], ["torch==2.13.0", "trl==1.16.0", "math-verify>=0.9", "mpmath", "pydantic", "jinja2"]],
+    "verifiers": [["verifiers==0.4.0", "math-verify>=0.9", "mpmath", "pydantic", "jinja2", "numpy", "hatchling"]],
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 FAILED = "THE JUDGE FAILS AT THIS"
@@ -362,7 +367,7 @@ def _run(command: list[object], cwd: Path, environment: dict[str, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--to", choices=list(INSIDE), required=True)
+    parser.add_argument("--to", choices=[*INSIDE, *CHECKS], required=True)
     parser.add_argument("--env", type=Path)
     parser.add_argument("--inside", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -370,14 +375,19 @@ def main() -> None:
         check_inside(options.to, *options.inside)
         return
     place = Path(tempfile.mkdtemp(prefix="check-exports-"))
+    environment = {**os.environ, **OFFLINE, "HF_HOME": str(place / "cache")}
     try:
+        if options.to in CHECKS:
+            CHECKS[options.to](
+                make_environment(options.to, (options.env or place / "env").resolve()), place, environment
+            )
+            return
         folder, answers = place / "moved" / "tasks", place / "answers.json"
         script = export(options.to, place / "made")
         folder.parent.mkdir()
         shutil.move(place / "made", folder)
         answers.write_text(json.dumps(script), encoding="utf-8")
         python = make_environment(options.to, (options.env or place / "env").resolve())
-        environment = {**os.environ, **OFFLINE, "HF_HOME": str(place / "cache")}
         inside = [python, __file__, "--to", options.to, "--inside", folder, answers]
         subprocess.run(inside, cwd=place, env=environment, check=True)
         COMMANDS[options.to](python, folder, environment, script)

@@ -43,6 +43,7 @@ ORDER = [
     "auditing",
     "synthesizing",
     "doctoring",
+    "exporting",
     "api",
     "chat",
     "cli",
@@ -82,7 +83,7 @@ def test_imports_point_upward(path):
         assert ORDER.index(other) < ORDER.index(room), f"{path.name} of {room} imports {other}, which stands below"
 
 
-@pytest.mark.parametrize("module", [*TORCH_FREE, "reporting", "jobs", "evaluating", "api", "chat", "cli"])
+@pytest.mark.parametrize("module", [*TORCH_FREE, "reporting", "jobs", "evaluating", "exporting", "api", "chat", "cli"])
 def test_the_vocabulary_and_the_report_need_no_torch(module):
     code = f"import sys, polymath.{module}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -256,38 +256,3 @@ def _probe_leaks(model: str, settings: Settings, out: Path | None, *, as_json: b
     for line in _tell_missing(result["missing"]):
         print(line)
     print(f"folder  {result['folder']}")
-
-
-@app.command()
-def export(
-    to: Annotated[str, typer.Option("--to", help="lm-eval or inspect")],
-    out: Annotated[Path, typer.Option("--out", help="folder to make")],
-    suite: SuiteOption = None,
-    protocol: ProtocolOption = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="tokens a response")] = None,
-    template: TemplateOption = None,
-    template_file: TemplateFileOption = None,
-    stop: Annotated[list[str] | None, typer.Option(help="a response ends before this text; may be repeated")] = None,
-    limit: LimitOption = None,
-    data: DataOption = None,
-    json_: JsonOption = False,
-) -> None:
-    """Write a suite as task files of another harness, judged there by our judge."""
-    from polymath.evaluating import Settings, export_suite
-
-    settings = Settings(
-        suite=suite,
-        protocol=protocol,
-        max_tokens=max_tokens,
-        template=template,
-        template_file=template_file,
-        stop=tuple(stop) if stop else None,
-        limit=limit,
-        data=data,
-    )
-    paths = export_suite(settings, to=to, out=out)
-    if json_:
-        print_json({"to": to, "files": [str(path) for path in paths]})
-        return
-    for path in paths:
-        print(f"file    {path}")

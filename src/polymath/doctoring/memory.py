@@ -230,7 +230,7 @@ def _of_the_step(shape: Shape, setting: Setting) -> int:
 
 def tell(size: float) -> str:
     """Bytes as text, in powers of ten as memory is sold."""
-    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= one:
             return f"{size / one:.3g} {unit}"
     return f"{size:.0f} B"
