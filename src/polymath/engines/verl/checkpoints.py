@@ -68,7 +68,9 @@ class _Merged:
         done = subprocess.run(command, cwd=path, capture_output=True, text=True, check=False)
         if done.returncode or not any(target.glob("*.safetensors")):
             said = (done.stderr.strip().splitlines() or ["no weights were written"])[-1]
-            raise RunFolderError(self.folder, f"verl could not merge it ({said})", "see that all of its shards are here")
+            raise RunFolderError(
+                self.folder, f"verl could not merge it ({said})", "see that all of its shards are here"
+            )
         for file in target.iterdir():
             file.rename(path / file.name)
         shutil.rmtree(target)

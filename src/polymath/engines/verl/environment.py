@@ -18,8 +18,15 @@ from polymath.errors import RecipeError
 from polymath.runs import telling_disk_errors, write_text
 
 MADE = "polymath-made.txt"
-# What verl's trainer imports and does not declare (cachetools, uvicorn, TransferQueue), and what our judge needs.
-BESIDE = ("cachetools==8.0.1", "uvicorn==0.54.0", "TransferQueue==0.1.11", "math-verify==0.9.0", "pydantic==2.14.3")
+# What verl's trainer imports and does not declare, and, at the end, what our judge needs.
+BESIDE = (
+    "cachetools==8.0.1",
+    "fastapi==0.165.0",
+    "uvicorn==0.54.0",
+    "TransferQueue==0.1.11",
+    "math-verify==0.9.0",
+    "pydantic==2.14.3",
+)
 # torch alone and first, by its exact version: pip chooses another build for anything looser.
 CPU = (
     ("torch==2.13.0",),

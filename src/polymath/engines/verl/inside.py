@@ -34,6 +34,7 @@ def main(request_path: str, answer_path: str) -> None:
     # verl prints; what it says belongs to the log.
     with contextlib.redirect_stdout(sys.stderr):
         for name, check in CHECKS.items():
+            print(f"{name} ...", file=sys.stderr, flush=True)
             try:
                 answer[name] = check(request, state)
             except Exception as error:
@@ -46,11 +47,9 @@ def compose(request: Mapping[str, Any], state: dict[str, Any]) -> dict[str, Any]
     """The settings of a run, and those of ours that verl's own file does not have."""
     hydra = importlib.import_module("hydra")
     omegaconf = importlib.import_module("omegaconf")
-    folder = Path(importlib.import_module("verl").__file__).parent / "trainer" / "config"
+    folder = Path(str(importlib.import_module("verl").__file__)).parent / "trainer" / "config"
     with hydra.initialize_config_dir(str(folder), version_base=None):
         config = hydra.compose("ppo_trainer", overrides=list(request["overrides"]))
-    if hasattr(importlib.import_module("verl.trainer.main_ppo"), "migrate_legacy_reward_impl"):
-        config = importlib.import_module("verl.trainer.main_ppo").migrate_legacy_reward_impl(config)
     state["config"] = config
     return {key: omegaconf.OmegaConf.select(config, key) for key in request.get("show", ())}
 
@@ -73,7 +72,7 @@ def dataset(request: Mapping[str, Any], state: dict[str, Any]) -> dict[str, Any]
     if config.actor_rollout_ref.model.custom_chat_template is not None:
         tokenizer.chat_template = config.actor_rollout_ref.model.custom_chat_template
     kind = importlib.import_module("verl.utils.dataset.rl_dataset").RLHFDataset
-    config.data.cache_dir = request["cache"]
+    importlib.import_module("omegaconf").OmegaConf.update(config, "data.cache_dir", request["cache"], force_add=True)
     rows = kind(config.data.train_files, tokenizer, config.data)
     state |= {"tokenizer": tokenizer, "rows": rows}
     builder = importlib.import_module("verl.utils.tokenizer.continuous_token").ContinuousTokenBuilder

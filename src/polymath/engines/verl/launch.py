@@ -26,7 +26,7 @@ from typing import Any
 from polymath.engines.verl.checkpoints import forget_after, import_checkpoint, newest_of_verl
 from polymath.engines.verl.dataset import chat_template_for, count_rows, write_dataset
 from polymath.engines.verl.environment import Environment, find_environment
-from polymath.engines.verl.metrics import describe_dump, judge_dump, row_of
+from polymath.engines.verl.metrics import NOT_AGAIN, describe_dump, judge_dump, row_of
 from polymath.engines.verl.overrides import Places, overrides_of, script_of
 from polymath.engines.verl.process import Lines, last_words, listening, running
 from polymath.engines.verl.refusals import check_recipe
@@ -187,16 +187,16 @@ class Work:
         self._ask(source / INSIDE)
 
     def _ask(self, inside: Path) -> None:
-        sample = self.samples[0]
-        weights = {name: weight for name, weight in self.recipe.reward.weights().items() if name != "overlong"}
+        """Compare tokens and scores with verl's; a score that is drawn, or counts tokens, is only asked for."""
+        sample, reward = self.samples[0], self.recipe.reward
         texts = [f"So it is \\boxed{{{sample.answer}}}.", "I do not know."]
-        if "random" in weights:
-            texts = []
-        options = {name: given for name, given in self.recipe.reward.options.items() if name != "overlong"}
         given = {"sample": sample.model_dump_json(exclude_defaults=True)}
-        scores = [compute_score("", text, sample.answer, given, parts=weights, options=options) for text in texts]
+        scores = None
+        if not NOT_AGAIN & set(reward.weights()):
+            settings: Any = {"parts": reward.weights(), "options": reward.options}
+            scores = [compute_score("", text, sample.answer, given, **settings)["score"] for text in texts]
         found = ask_verl(self.environment, inside, self.overrides, texts=texts)
-        check_answer(found, tokens=self.policy.encode(self.prompts[0]), scores=[one["score"] for one in scores])
+        check_answer(found, tokens=self.policy.encode(self.prompts[0]), scores=scores)
 
     def launch(self, step: int, last: int) -> None:
         """Train, and read what verl logs, dumps and saves while it does."""
@@ -263,7 +263,7 @@ class Work:
         self.run.append_metrics(row)
         self.rows.append(row)
         self.on_row(row)
-        if all(WARNED <= set(known) for known in self.rows):
+        if all(set(known) >= WARNED for known in self.rows):
             for warning in warnings(self.rows):
                 print(f"step {step}: {warning}", file=sys.stderr)
         if row.get("undecided_frac", 0) > 0 or row.get("verl/score_differs_frac", 0) > 0:
@@ -285,7 +285,9 @@ class Work:
 
 
 # What the warnings of a run read.
-WARNED = frozenset({"accuracy", "completions/clipped_ratio", "completions/mean_length", "entropy", "learnable_fraction"})
+WARNED = frozenset(
+    {"accuracy", "completions/clipped_ratio", "completions/mean_length", "entropy", "learnable_fraction"}
+)
 
 
 def is_known(run: RunFolder, step: int) -> bool:

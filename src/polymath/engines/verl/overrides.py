@@ -166,6 +166,7 @@ def _advantage(recipe: Recipe, places: Places) -> Rows:
         ("algorithm.adv_estimator", ADVANTAGES[advantage.name]),
         ("algorithm.norm_adv_by_std_in_grpo", advantage.name == "grpo" and advantage.scale_by_std),
         ("algorithm.filter_groups.enable", False),
+        ("critic.enable", advantage.name == "gae"),
     ]
     if advantage.name != "gae":
         return rows

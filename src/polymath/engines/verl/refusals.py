@@ -99,7 +99,9 @@ def _check_schedule(recipe: Recipe, where: str) -> None:
 
 
 def _refused(where: str, key: str, found: str, reason: str, known: Sequence[Any] = ()) -> RecipeError:
-    remedy = f"set it to {' or '.join(map(_tell, known))}, or engine.name = local" if known else "use engine.name = local"
+    remedy = (
+        f"set it to {' or '.join(map(_tell, known))}, or engine.name = local" if known else "use engine.name = local"
+    )
     return RecipeError(f"{where}{key}", f"{found}, which verl has no counterpart for: {reason}", remedy)
 
 

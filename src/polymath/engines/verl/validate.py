@@ -7,6 +7,7 @@ we would, and its reward manager calls our file in threads and gets what our jud
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ def ask_verl(
             done = subprocess.run(
                 [environment.python, inside, request, answer],
                 cwd=folder,
+                env={**os.environ, "HF_DATASETS_CACHE": str(folder / "cache")},
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT_S,
@@ -54,16 +56,19 @@ def ask_verl(
     return found
 
 
-def check_answer(found: dict[str, Any], *, tokens: Sequence[int], scores: Sequence[float]) -> None:
+def check_answer(found: dict[str, Any], *, tokens: Sequence[int], scores: Sequence[float] | None) -> None:
     """Raise RecipeError where verl would ask or reward otherwise than we do, or take no step.
 
-    `tokens` are those of the first prompt as our policy makes them, `scores` what the texts earn here.
+    `tokens` are those of the first prompt as our policy makes them, `scores` what the texts earn here,
+    None where that cannot be known.
     """
     if found["dataset"]["steps_per_epoch"] < 1:
         raise RecipeError("rollout.num_groups", "verl would take no step", "write at least as many rows as its batch")
     if list(found["dataset"]["tokens"][0]) != list(tokens):
         raise RecipeError("prompt", "verl makes other tokens of it than we do", "use another template, or engine local")
-    if [round(score, 4) for score in found["reward"]["scores"]] != [round(score, 4) for score in scores]:
+    if scores is not None and [round(score, 4) for score in found["reward"]["scores"]] != [
+        round(score, 4) for score in scores
+    ]:
         raise RecipeError(
             "reward", f"earns {found['reward']['scores']} in verl and {list(scores)} here", "see that one judge is used"
         )
