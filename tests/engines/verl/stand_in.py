@@ -74,7 +74,7 @@ def train(settings, overrides):
     dumps.mkdir(parents=True, exist_ok=True)
     last = int(given["trainer.total_training_steps"])
     # As verl's FileLogger opens it: a second start would wipe the first one's lines out.
-    with open(os.environ["VERL_FILE_LOGGER_PATH"], "wb", buffering=0) as log:
+    with Path(os.environ["VERL_FILE_LOGGER_PATH"]).open("wb", buffering=0) as log:
         for line in captured["metrics"][begun:last]:
             step = line["step"]
             time.sleep(settings["pause_s"])

@@ -234,8 +234,9 @@ def test_a_run_never_has_two_trainers(tmp_path, place, policy, model_path):
     run = begin(tmp_path / "run")
     code = (
         "import os, sys; from pathlib import Path; from polymath.engines.verl.process import running\n"
-        "with running([sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]), Path(sys.argv[1]) / 'l',"
-        " os.environ) as child:\n print(child.pid, flush=True); child.wait()"
+        "here, call = Path(sys.argv[1]), [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "with running(call, here, here / 'log.txt', os.environ) as child:\n"
+        "    print(child.pid, flush=True); child.wait()"
     )
     folder = run.path / "verl"
     folder.mkdir()

@@ -23,16 +23,22 @@ from polymath.runs import RunFolder
 from polymath.training.checkpoints import save_checkpoint
 
 LATEST = "latest_checkpointed_iteration.txt"
+STEP = "global_step_"
+
+
+def whole_of_verl(checkpoints: Path) -> list[tuple[int, Path]]:
+    """verl's whole checkpoints with their steps, in order: those up to the one that its note names."""
+    try:
+        latest = int((checkpoints / LATEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    found = ((int(actor.parent.name.removeprefix(STEP)), actor.parent) for actor in checkpoints.glob(f"{STEP}*/actor"))
+    return sorted((step, folder) for step, folder in found if step <= latest)
 
 
 def newest_of_verl(checkpoints: Path) -> tuple[int, Path] | None:
     """The newest whole checkpoint of verl's and its step, or None."""
-    try:
-        step = int((checkpoints / LATEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    folder = checkpoints / f"global_step_{step}"
-    return (step, folder) if (folder / "actor").is_dir() else None
+    return next(reversed(whole_of_verl(checkpoints)), None)
 
 
 def import_checkpoint(run: RunFolder, step: int, folder: Path, environment: Environment, policy: Any) -> bool:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from polymath.engines.verl.checkpoints import forget_after, import_checkpoint, newest_of_verl
+from polymath.engines.verl.checkpoints import forget_after, import_checkpoint, newest_of_verl, whole_of_verl
 from polymath.engines.verl.dataset import chat_template_for, count_rows, write_dataset
 from polymath.engines.verl.environment import Environment, find_environment
 from polymath.engines.verl.metrics import NOT_AGAIN, describe_dump, judge_dump, row_of
@@ -275,12 +275,12 @@ class Work:
         return len(self.policy.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _import(self) -> None:
-        """Merge verl's newest checkpoint where it is not ours yet."""
-        found = newest_of_verl(self.checkpoints)
-        if found is None or is_known(self.run, found[0]):
-            return
-        import_checkpoint(self.run, found[0], found[1], self.environment, self.policy)
-        if not _evaluates(self.recipe):
+        """Merge verl's whole checkpoints that are not ours yet, those of them that are to be kept."""
+        known = max(checkpoint_steps(self.run), default=0)
+        found = [(step, folder) for step, folder in whole_of_verl(self.checkpoints) if step > known]
+        for step, folder in found if _evaluates(self.recipe) else found[-self.recipe.train.keep :]:
+            import_checkpoint(self.run, step, folder, self.environment, self.policy)
+        if found and not _evaluates(self.recipe):
             prune_checkpoints(self.run, self.recipe.train.keep)
 
 
@@ -288,11 +288,6 @@ class Work:
 WARNED = frozenset(
     {"accuracy", "completions/clipped_ratio", "completions/mean_length", "entropy", "learnable_fraction"}
 )
-
-
-def is_known(run: RunFolder, step: int) -> bool:
-    """Whether the run has a checkpoint of this step; whether whole is not looked at."""
-    return (run.checkpoints / f"step-{step}").exists()
 
 
 def _model_dir(path: str) -> Path | str:
