@@ -1,12 +1,12 @@
-"""A stand-in for the Python of verl's environment: it says what verl said when capture.py was run, at its own pace.
+"""A stand-in for the Python of verl's environment: it says what verl said when capture.py was run.
 
     stand_in -c CODE                                what versions it has
     stand_in INSIDE REQUEST ANSWER                  what verl makes of a request; the reward file is called for real
     stand_in -m verl.trainer.main_ppo OVERRIDES     replays the captured steps: checkpoint, dump, line of the log
     stand_in -m verl.model_merger merge ...         weights that tell the step, in the layout that the merger writes
 
-`make_stand_in` writes an executable that does so, and its settings beside it: `pause_s` a step, `dies_after` a step,
-`fails` with a traceback, `tokens` of the first prompt.
+`make_stand_in` writes an executable that does so, and its settings beside it: `waits_before` a step until it is told
+otherwise, `dies_after` one, `fails` with a traceback, `tokens` of the first prompt.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ def make_stand_in(folder, **settings):
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "stand_in.py"}" "{folder}" "$@"\n')
     python.chmod(0o755)
-    change(folder, **{"pause_s": 0.0, "versions": {"verl": "0.9.1"}, **settings})
+    change(folder, **{"versions": {"verl": "0.9.1"}, **settings})
     return python
 
 
@@ -77,7 +77,8 @@ def train(settings, overrides):
     with Path(os.environ["VERL_FILE_LOGGER_PATH"]).open("wb", buffering=0) as log:
         for line in captured["metrics"][begun:last]:
             step = line["step"]
-            time.sleep(settings["pause_s"])
+            while settings.get("waits_before") == step:
+                time.sleep(0.1)
             if step % int(given["trainer.save_freq"]) == 0 or step == last:
                 save(checkpoints, captured["files"], step)
             rows = captured["rollouts"][str(step)]

@@ -203,7 +203,7 @@ def wait_for(path, lines, process):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_command_is_stopped_or_killed_and_goes_on_with_resume(workplace, tmp_path, place, model_path, number):
-    change(place[0], pause_s=1.0)
+    change(place[0], waits_before=5)
     recipe, run = tmp_path / "verl.toml", tmp_path / "run"
     names = {"model": model_path, "sample": workplace / "sample.json", "suite": workplace / "suite.jsonl"}
     recipe.write_text(
@@ -211,13 +211,14 @@ def test_the_command_is_stopped_or_killed_and_goes_on_with_resume(workplace, tmp
     )
     call = [POLYMATH, "train", recipe, "--out", run]
     process = subprocess.Popen(call, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(run / "metrics.jsonl", 3, process)
+    wait_for(run / "metrics.jsonl", 4, process)
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     if number == signal.SIGTERM:
-        assert process.returncode == 130 and "2 of 6 steps are saved; continue with" in said
-        assert [row["step"] for row in read_lines(run / "metrics.jsonl")] == [1, 2]
-    change(place[0], pause_s=0.0)
+        assert process.returncode == 130, said
+        assert f"4 of 6 steps are saved; continue with: polymath train --resume {run}" in said
+        assert [row["step"] for row in read_lines(run / "metrics.jsonl")] == [1, 2, 3, 4]
+    change(place[0], waits_before=None)
     deadline = time.monotonic() + 30
     while (done := polymath("train", "--resume", run, "--json")).returncode and time.monotonic() < deadline:
         assert "still at work" in done.stderr, done.stderr  # the trainer of a killed run takes a moment to end
@@ -230,7 +231,6 @@ def test_the_command_is_stopped_or_killed_and_goes_on_with_resume(workplace, tmp
 
 
 def test_a_run_never_has_two_trainers(tmp_path, place, policy, model_path):
-    change(place[0], pause_s=30.0)
     run = begin(tmp_path / "run")
     code = (
         "import os, sys; from pathlib import Path; from polymath.engines.verl.process import running\n"
@@ -259,7 +259,7 @@ def test_a_run_never_has_two_trainers(tmp_path, place, policy, model_path):
 
 
 def test_a_stop_ends_the_trainer_and_cuts_back_to_its_checkpoint(tmp_path, place, policy, model_path):
-    change(place[0], pause_s=0.5)
+    change(place[0], waits_before=4)
     run = begin(tmp_path / "run")
 
     def stop(row):

@@ -51,7 +51,9 @@ def compose(request: Mapping[str, Any], state: dict[str, Any]) -> dict[str, Any]
     with hydra.initialize_config_dir(str(folder), version_base=None):
         config = hydra.compose("ppo_trainer", overrides=list(request["overrides"]))
     state["config"] = config
-    return {key: omegaconf.OmegaConf.select(config, key) for key in request.get("show", ())}
+    whole = omegaconf.OmegaConf
+    found = {key: whole.select(config, key) for key in request.get("show", ())}
+    return {key: whole.to_container(value) if whole.is_config(value) else value for key, value in found.items()}
 
 
 def validate(request: Mapping[str, Any], state: dict[str, Any]) -> dict[str, Any]:
