@@ -20,9 +20,9 @@ NUM, BATCH = 2048, 32
 
 
 def pair(number):
-    """A text and its answer: every third is right, by words that Math-Verify reads where the number is even."""
+    """A text and its answer: every third is right, and one of a batch is compared by Math-Verify."""
     said = number if number % 3 == 0 else number + 1
-    if number % 2 == 0:
+    if number % BATCH == 0:
         return f"\\boxed{{{said} \\ge x^2}}", f"x^2 \\le {number}"
     return f"\\boxed{{{said}}}", str(number)
 
