@@ -79,6 +79,12 @@ def _check_recipe(recipe: Recipe, rewards: Mapping[str, RewardFunction]) -> None
 
     check_rewards(recipe.reward.weights(), recipe.reward.options, rewards, max_tokens=recipe.rollout.max_tokens)
     check_trackers(recipe.log)
+    if recipe.engine.name == "verl":
+        from polymath.engines.verl.environment import find_environment
+        from polymath.engines.verl.refusals import check_recipe
+
+        check_recipe(recipe, rewards)
+        find_environment(recipe.engine.python)
     if recipe.model.lora is not None and recipe.kl.coefficient and recipe.kl.reference == "ema":
         remedy = 'use reference = "initial", or train all weights'
         raise RecipeError("kl.reference", "cannot be an average with model.lora, whose reference is the base", remedy)

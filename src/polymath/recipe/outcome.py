@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from polymath.recipe.section import Section
 
@@ -40,7 +40,30 @@ class LogSection(Section):
 
 
 class EngineSection(Section):
-    name: Literal["local", "sft"] = Field(
-        "local", description="local: rollouts, rewards, updates; sft: imitates [demonstrations], no rollouts"
+    name: Literal["local", "sft", "verl"] = Field(
+        "local",
+        description="local: rollouts, rewards, updates; sft: imitates [demonstrations], no rollouts; verl: the steps "
+        "are taken by verl on its GPUs and nodes, through Ray (docs/verl.md)",
     )
     threads: int | Literal["auto"] = Field("auto", description="CPU threads; auto looks at affinity and load")
+    python: str | None = Field(
+        None, description="verl: the Python that has it, as polymath engine install verl DIR makes one: DIR/bin/python"
+    )
+    gpus_per_node: int = Field(1, ge=1, description="verl: GPUs of a node that train")
+    nodes: int = Field(1, ge=1, description="verl: nodes that train; more than one needs ray_address")
+    ray_address: str | None = Field(
+        None, description="verl: a running Ray cluster, HOST:PORT or auto. Default: verl starts one on this machine"
+    )
+    overrides: tuple[str, ...] = Field(
+        (), description="verl: Hydra overrides of verl's own settings, after ours, say critic.ppo_epochs=2"
+    )
+
+    @model_validator(mode="after")
+    def _nodes_share_a_cluster(self) -> Self:
+        if self.nodes > 1 and self.ray_address is None:
+            raise ValueError(f"nodes = {self.nodes} needs ray_address, the cluster that they belong to")
+        given = {"python": self.python, "ray_address": self.ray_address, "overrides": self.overrides}
+        strange = [key for key, value in given.items() if value]
+        if self.name != "verl" and strange:
+            raise ValueError(f"{strange[0]} has no meaning with name = {self.name}; it is for verl")
+        return self
