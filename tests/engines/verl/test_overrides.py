@@ -36,7 +36,7 @@ REFUSED = {
     ("lab-curves", ""): "evaluate.every",
     ("lab-curves", "poor"): "evaluate.every",
     ("lab-curves", "comprehensive"): "evaluate.every",
-    ("limr_2502", ""): "kl.place",
+    ("limr_2502", ""): "reward.name",
     ("one_gpu", ""): "stop.entropy_below",
     ("one_gpu", "format"): "stop.entropy_below",
     ("one_shot_2504", ""): "loss.aggregation",

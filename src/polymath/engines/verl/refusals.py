@@ -33,6 +33,7 @@ ONLY: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("loss.name", LOSSES, "verl has no such loss, or chooses its tokens in each micro-batch instead of the step"),
     ("loss.coefficient", (1.0,), "verl's policy loss has no weight"),
     ("loss.aggregation", AGGREGATIONS, "verl 0.9 takes means over the whole update, and no longer in micro-batches"),
+    ("rollout.repetition_penalty", (1.0,), "verl hands its sampler none"),
     ("kl.reference", ("initial",), "verl's reference stays the initial policy"),
     ("entropy.target", (None,), "verl's entropy coefficient is fixed"),
     ("optimizer.name", ("adamw",), "verl's own optimizer is AdamW"),
@@ -71,9 +72,6 @@ def _check_formulas(recipe: Recipe, where: str) -> None:
         clamp = K3_CLAMP if kl.estimator == "k3" else 0.0
         if kl.clamp != clamp:
             raise _refused(where, "kl.clamp", f"is {kl.clamp:g}", f"verl's is fixed for {kl.estimator}", (clamp,))
-        if kl.place == "reward" and advantage.name == "gae":
-            reason = "verl takes it off token by token, and we off the response as a whole"
-            raise _refused(where, "kl.place", 'is "reward" with advantage.name = gae', reason, ("loss",))
     if advantage.name == "gae" and not critic.whiten:
         raise _refused(where, "critic.whiten", "is false", "verl always whitens", (True,))
     if advantage.name == "gae" and not critic.value_clip:
