@@ -409,3 +409,34 @@ def test_the_command_refuses_in_one_line(arguments, said, tmp_path):
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_for_verl_judges_with_what_lies_in_it_and_runs_from_where_it_lies(sample_file, tmp_path):
+    import pyarrow.parquet as pq
+
+    order = make_order(sample_file, num_groups=2, overrides=["train.num_steps=5", "evaluate.every=0"])
+    export_order(order, to="verl", out=tmp_path / "made")
+    folder = (tmp_path / "made").rename(tmp_path / "moved $here")
+    rows = pq.read_table(folder / "rows.parquet").to_pylist()
+    assert [row["extra_info"]["index"] for row in rows] == list(range(6))  # 3 samples, 2 groups
+    hook = load(folder / "source" / "polymath" / "engines" / "verl" / "reward.py")
+    for place, text, expected, _ in TABLE:
+        found = hook.compute_score(
+            "polymath", text, rows[place]["reward_model"]["ground_truth"], rows[place]["extra_info"]
+        )
+        assert (found["score"], found["undecided"]) == (expected, 0.0)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{ENVIRONMENT['PATH']}"
+    ended = subprocess.run(
+        ["sh", folder / "run.sh", "more=1"],
+        env={**ENVIRONMENT, "PATH": path, "MODEL": "a b"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = ended.stdout.splitlines()
+    assert said[:3] == ["-m", "verl.trainer.main_ppo", "more=1"]
+    assert f'data.train_files="{folder}/rows.parquet"' in said
+    assert 'actor_rollout_ref.model.path="a b"' in said

@@ -3,14 +3,14 @@
     grading.py    response + sample -> reward: what every exported reward function calls
     serving.py    the same over HTTP
     order.py      sample + recipe -> what is exported, and which recipe keys have no counterpart
-    trl.py openrlhf.py verifiers.py jsonl.py    order -> texts by path in the folder
+    trl.py openrlhf.py verifiers.py jsonl.py verl.py    order -> texts by path in the folder
 
-An exporter makes texts and touches no disk. `polymath.exports` does the same for suites and evaluation harnesses.
+An exporter makes texts and bytes and touches no disk. `polymath.exports` does the same for suites and harnesses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from polymath.errors import DiskError, RecipeError
@@ -19,17 +19,19 @@ from polymath.exporting.openrlhf import openrlhf_files
 from polymath.exporting.order import Order, make_order
 from polymath.exporting.trl import trl_files
 from polymath.exporting.verifiers import verifiers_files
+from polymath.exporting.verl import verl_files
 from polymath.runs import telling_disk_errors, write_text
 
 __all__ = ["EXPORTERS", "Order", "SampleExporter", "export_order", "make_order"]
 
-SampleExporter = Callable[[Order], dict[str, str]]
+SampleExporter = Callable[[Order], Mapping[str, str | bytes]]
 
 EXPORTERS: dict[str, SampleExporter] = {
     "trl": trl_files,
     "openrlhf": openrlhf_files,
     "verifiers": verifiers_files,
     "jsonl": jsonl_files,
+    "verl": verl_files,
 }
 
 
@@ -49,7 +51,13 @@ def export_order(order: Order, *, to: str, out: Path | None = None) -> list[Path
     texts = EXPORTERS[to](order)
     paths = [folder / name for name in sorted(texts, key=lambda name: (name != "README.md", name))]
     for path in paths:
-        write_text(path, texts[str(path.relative_to(folder))])
+        content = texts[str(path.relative_to(folder))]
+        if isinstance(content, str):
+            write_text(path, content)
+        else:
+            with telling_disk_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
         if path.suffix == ".sh":
             with telling_disk_errors(path):
                 path.chmod(0o755)
