@@ -20,10 +20,10 @@ NUM, BATCH = 2048, 32
 
 
 def pair(number):
-    """A text and its answer: every third is right, and one of a batch is compared by Math-Verify."""
+    """A text and its answer: every third is right; half are numbers, half algebra, none by the clock's leave."""
     said = number if number % 3 == 0 else number + 1
-    if number % BATCH == 0:
-        return f"\\boxed{{{said} \\ge x^2}}", f"x^2 \\le {number}"
+    if number % 2 == 0:
+        return f"\\boxed{{x + {said + 1}x}}", f"{number + 2}x"
     return f"\\boxed{{{said}}}", str(number)
 
 

@@ -35,9 +35,9 @@ PLACES = ["build/verl/bin/python", "build/parity-verl/bin/python", "../seven/bui
 PYTHON = os.environ.get("POLYMATH_VERL_PYTHON") or next(
     (str(ROOT / place) for place in PLACES if (ROOT / place).exists()), None
 )
-pytestmark = pytest.mark.skipif(
-    PYTHON is None, reason="no environment with verl: make verl-contract, or set POLYMATH_VERL_PYTHON"
-)
+WHY = "no environment with verl: make verl-contract, or set POLYMATH_VERL_PYTHON"
+# verl and what it imports take ten seconds to start, and each test starts it anew.
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(PYTHON is None, reason=WHY)]
 SAMPLES = [
     Sample(question="2+2?", answer="4"),
     Sample(question="How far?", answer="5", answer_type="quantity", unit="km"),
