@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports parity step-speed
+.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports parity step-speed verl-contract
 
 run: .venv/.installed
 	$(BIN)/polymath run recipes/lab.toml
@@ -44,6 +44,8 @@ decode-speed: .venv/.installed-test
 check-exports: .venv/.installed-test
 	$(BIN)/python benchmarks/check_exports.py --to lm-eval
 	$(BIN)/python benchmarks/check_exports.py --to inspect
+	$(BIN)/python benchmarks/check_exports.py --to trl
+	$(BIN)/python benchmarks/check_exports.py --to verifiers
 
 # Our advantages, losses and gradients beside TRL's and verl's, each in an environment of its own under build/ (several
 # gigabytes, kept), to 1e-5. One training step beside TRL's and a plain loop: make step-speed SIZE=small (docs/training.md).
@@ -53,6 +55,11 @@ parity: .venv/.installed
 SIZE ?= lab-16x8
 step-speed: .venv/.installed
 	$(BIN)/python benchmarks/one_shot_step.py --size $(SIZE)
+
+# The verl engine against verl itself, in an environment of its own, up to the step that needs a GPU (docs/verl.md).
+verl-contract: .venv/.installed-test
+	$(BIN)/polymath engine install verl build/verl --cpu
+	POLYMATH_VERL_PYTHON=build/verl/bin/python $(BIN)/python -m pytest -m slow tests/engines/verl/test_with_verl.py
 
 # Pre-trains the lab's model anew (about half an hour); the shipped weights are the result of this command.
 lab: .venv/.installed

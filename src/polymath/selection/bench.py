@@ -119,7 +119,9 @@ def bench(scores: Mapping[str, Mapping[str, float]], outcomes: Mapping[str, Sequ
     names = sorted(outcomes)
     if len(names) < MIN_CANDIDATES:
         raise SampleError("bench", f"has {len(names)} candidates with an outcome", f"train at least {MIN_CANDIDATES}")
-    mean = {name: float(np.mean(outcomes[name])) for name in names}
+    # Equal gains are equal: what the sum of two fractions leaves behind must not order them.
+    outcomes = {name: [round(gain, 12) for gain in gains] for name, gains in outcomes.items()}
+    mean = {name: round(float(np.mean(outcomes[name])), 9) for name in names}
     good = _top_quarter(mean)
     median = float(np.median(list(mean.values())))
     poor = {name for name in names if mean[name] < POOR * median} if median > 0 else set()
