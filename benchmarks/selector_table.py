@@ -2,6 +2,7 @@
 
     polymath bench selectors --lab RUN --scores FILE.scores.json --json > benchmarks/selectors/NAME.bench.json
     python benchmarks/selector_table.py benchmarks/selectors/NAME.bench.json
+    python benchmarks/selector_table.py benchmarks/selectors/world-1-draw-1.bench.json world-2-....bench.json   # README
 
 The tables in README and docs are what this prints; a test holds them to the files.
 """
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+LEVEL = 0.05
 HEAD = (
     "| selector | Spearman [95%] | Holm p | AUC, top quarter | AUC, poor kept out [95%] | Holm p | good of first 5 |",
     "|---|---|---|---|---|---|---|",
@@ -58,9 +60,34 @@ def table(found: dict[str, Any]) -> list[str]:
     return [*HEAD, *(row(worth) for worth in found["rows"])]
 
 
+def side_by_side(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """The lines of a table of two worlds, without intervals; bold where Holm's p is below .05."""
+    titles = ("Spearman", "AUC, top quarter", "AUC, poor kept out", "top quarter among first 5")
+    head = ["selector", *(f"{title}, world {world}" for title in titles for world in (1, 2))]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    others = {worth["selector"]: worth for worth in second["rows"]}
+    for worth in first["rows"]:
+        both = (worth, others.get(worth["selector"]))
+        cells = [worth["selector"] if worth["selector"] != "shortcut" else "shortcut (ours)"]
+        cells += [bold(signed(one["rho"]["value"]), one["holm_p_value"]) if one else "–" for one in both]
+        cells += [plain(one["auc"]["value"]) if one else "–" for one in both]
+        cells += [
+            bold(plain(one["poor_auc"]["value"]), one["poor_holm_p_value"]) if one and one["poor_auc"] else "–"
+            for one in both
+        ]
+        cells += [f"{one['precision']:.0%}" if one else "–" for one in both]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def bold(figure: str, p_value: float) -> str:
+    """The figure, marked where it is significant."""
+    return f"**{figure}**" if p_value < LEVEL else figure
+
+
 def main() -> None:
-    found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    print("\n".join(table(found)))
+    found = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
+    print("\n".join(table(found[0]) if len(found) == 1 else side_by_side(*found)))
 
 
 if __name__ == "__main__":
