@@ -6,7 +6,9 @@ resumed run goes on in the same place. Each library is imported only where it is
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from numbers import Real
@@ -76,12 +78,13 @@ class TensorBoard:
 
 
 class Trackio:
-    """A local data base of trackio, shown by `trackio show`."""
+    """A local data base of trackio, shown by `trackio show`. What it says goes to stderr: stdout is for results."""
 
     def __init__(self, settings: LogSection, run: Path, config: Mapping[str, Any], first_step: int) -> None:
-        self._run: Any = import_module("trackio").init(
-            project=settings.project, name=run.name, config=dict(config), resume="allow"
-        )
+        with redirect_stdout(sys.stderr):
+            self._run: Any = import_module("trackio").init(
+                project=settings.project, name=run.name, config=dict(config), resume="allow"
+            )
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """One row."""
@@ -89,7 +92,8 @@ class Trackio:
 
     def close(self) -> None:
         """Write what is queued."""
-        self._run.finish()
+        with redirect_stdout(sys.stderr):
+            import_module("trackio").finish()  # the run's own would be called once more when Python ends
 
 
 class WeightsAndBiases:
