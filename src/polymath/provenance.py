@@ -19,7 +19,7 @@ from polymath.runs import RunFolder
 from polymath.samples.sources import load_samples
 
 # From the world to the verdict: what a model is asked, does, learns, and how that is judged. What carries these
-# from one to the other (jobs.py, api, runs.py) is not in it.
+# from one to the other (jobs, api, runs.py) is not in it.
 DECIDING = (
     "types.py",
     "seeds.py",

@@ -173,7 +173,7 @@ def _chosen(
     caveat: str,
     notes: Sequence[str],
 ) -> Chosen:
-    given = section.model_dump(mode="json", exclude={"use"})
+    given = section.model_dump(mode="json", exclude={"use"}, exclude_none=True)
     selection = {
         **given,
         "pool_sha256": _hash_texts(f"{row.index} {row.sample.id}" for row in pool.rows),
