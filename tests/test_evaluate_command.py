@@ -362,7 +362,7 @@ def test_bad_input_is_one_line(model_path, tmp_path, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--suite", "lab", "--to", "csv", "--out", "x"], ["csv", "lm-eval or inspect"]),
+        (["--suite", "lab", "--to", "csv", "--out", "x"], ["csv", "lm-eval, inspect for a suite"]),
         (["--suite", "lab", "--to", "inspect", "--out", str(ROOT / "recipes")], ["not empty"]),
     ],
 )

@@ -9,9 +9,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from polymath.engines.verl.dataset import PASS_THROUGH, count_rows, write_dataset
-from polymath.engines.verl.overrides import Places, overrides_of, script_of
-from polymath.engines.verl.source import HOOK, lay_source
 from polymath.exporting.order import Order
 from polymath.exporting.pages import facts, fill
 from polymath.prompts import render_all
@@ -22,6 +19,11 @@ CHARACTERS_A_TOKEN = 2  # so many at least, and so a prompt is hardly ever too l
 
 def verl_files(order: Order) -> dict[str, str | bytes]:
     """Contents by path in the folder. Raises RecipeError for a recipe that verl has no counterpart for."""
+    # The engines need torch.
+    from polymath.engines.verl.dataset import PASS_THROUGH, count_rows, write_dataset
+    from polymath.engines.verl.overrides import Places, overrides_of, script_of
+    from polymath.engines.verl.source import HOOK, lay_source
+
     recipe, prompts = order.recipe, render_all(order.samples, order.template)
     here = Path(HERE)
     places = Places(
