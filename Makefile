@@ -78,7 +78,7 @@ lab: .venv/.installed
 	    $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "Chromium could not be installed: the browser tests will fail until it is"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt bitsandbytes hypothesis peft pint \
-	  py-spy pytest pyyaml scipy tensorboard
+	  pytest pyyaml scipy tensorboard
 	touch $@
 
 .venv/.installed-dev: .venv/.installed-test

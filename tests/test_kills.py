@@ -1,7 +1,7 @@
 """SIGKILL at random moments, again and again: what is resumed ends with the bits of what was never touched.
 
-Five kills by the clock here; a hundred in the slow tier, which looks at where the process stands before it kills it
-(py-spy, from outside), so that no phase of a step is left out, and prints how often each was hit:
+Five kills by the clock here; a hundred in the slow tier, where a profiler in the process ends it somewhere inside a
+phase of a step, so that none is left out, and which prints how often each was hit:
 
     python -m pytest -m slow -s tests/test_kills.py
 """
@@ -19,7 +19,7 @@ from polymath.runs import RunFolder
 from tests.conftest import ENVIRONMENT, POLYMATH
 
 VOLATILE = ("time/", "memory/", "step_time", "tokens_per_s")
-# A function on the stack -> the phase that it belongs to; the first of this list that is there.
+# A function -> the phase of a step that it is.
 PHASES = {
     "save_checkpoint": "checkpoint",
     "prune_checkpoints": "prune",
@@ -42,11 +42,11 @@ def recipe(workplace, num_steps):
     return path
 
 
-def start(*arguments):
+def start(*arguments, **variables):
     """The command in a process group of its own, so that whatever it has started goes with it."""
     return subprocess.Popen(
         [POLYMATH, *map(str, arguments)],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **variables},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -105,50 +105,56 @@ def test_a_run_killed_five_times_ends_with_the_same_bits(workplace, tmp_path):
     assert outcome(killed) == outcome(tmp_path / "whole")
 
 
+# Put into the killed process: counts what Python calls, and ends it by SIGKILL somewhere inside a call of one function.
+WATCHER = """
+import os, signal, sys
+from random import Random
+
+name, file, rng = os.environ["KILL_IN"], os.environ["KILL_FILE"], Random(int(os.environ["KILL_SEED"]))
+calls, events, inside = rng.randint(1, 3), rng.choice((0, 3, 30, 300, 3000)), None
+
+def end():
+    with open(file, "a") as hits:
+        hits.write(name + "\\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(frame, event, argument):
+    global calls, events, inside
+    if inside is None:
+        if event == "call" and frame.f_code.co_name == name and "polymath" in frame.f_code.co_filename:
+            calls -= 1
+            inside = frame if calls == 0 else None
+        return
+    events -= 1
+    if events < 0 or (event == "return" and frame is inside):
+        end()
+
+sys.setprofile(watch)
+"""
+
+
 @pytest.mark.slow
 def test_a_run_killed_a_hundred_times_in_every_phase_ends_with_the_same_bits(workplace, tmp_path):
-    num_steps, num_kills = 120, 100
+    """Each phase in turn, at its first to third call from the start of the process, after up to 3,000 calls inside."""
+    num_steps, num_kills = 320, 100
     whole_run(workplace, tmp_path / "whole", num_steps)
-    killed, rng, hit = tmp_path / "killed", Random(0), Counter()
-    wanted = [phase for phase in PHASES.values() for _ in range(num_kills // len(PHASES) + 1)]
-    rng.shuffle(wanted)
-    process = start("run", recipe(workplace, num_steps), "--out", killed)
-    for phase in wanted[:num_kills]:
-        found = kill_in(process, phase, rng)
-        if found is None:
-            break
-        hit[found] += 1
-        process = start("run", "--resume", killed)
-    assert process.wait() == 0
-    print("\n" + "\n".join(f"{phase:24} {hit[phase]:4} {'#' * hit[phase]}" for phase in [*PHASES.values(), "between"]))
+    (tmp_path / "watcher").mkdir()
+    (tmp_path / "watcher" / "sitecustomize.py").write_text(WATCHER)
+    hits, killed = tmp_path / "hits", tmp_path / "killed"
+    command = ("run", recipe(workplace, num_steps), "--out", killed)
+    for seed in range(num_kills):
+        process = start(*command, **watched(list(PHASES)[seed % len(PHASES)], hits, seed, tmp_path / "watcher"))
+        assert process.wait() == -signal.SIGKILL
+        command = ("run", "--resume", killed) if (killed / "run.json").exists() else command
+    hit = Counter(PHASES[name] for name in hits.read_text().split())
+    print("\n" + "\n".join(f"{phase:24} {hit[phase]:4} {'#' * hit[phase]}" for phase in PHASES.values()))
     assert all(hit[phase] for phase in PHASES.values()) and sum(hit.values()) == num_kills
+    assert len(RunFolder(killed).read_metrics()) < num_steps
+    assert start("run", "--resume", killed).wait() == 0
     assert outcome(killed) == outcome(tmp_path / "whole")
 
 
-def kill_in(process, phase, rng, patience_s=6.0):
-    """Kill in this phase, or after a while wherever it is; returns where, None for a process that had ended."""
-    until = None
-    while process.poll() is None:
-        time.sleep(rng.uniform(0, 0.02))
-        process.send_signal(signal.SIGSTOP)
-        here = phase_of(process.pid)
-        if here is not None and until is None:
-            until = time.perf_counter() + patience_s
-        if here == phase or (until is not None and time.perf_counter() > until):
-            kill(process)
-            return here or "between"
-        process.send_signal(signal.SIGCONT)
-    return None
-
-
-def phase_of(pid):
-    """Where the process stands; None while it starts."""
-    said = subprocess.run(
-        [POLYMATH.with_name("py-spy"), "dump", "--nonblocking", "--pid", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    if " train_job" not in said and " before_and_after" not in said:
-        return None
-    return next((phase for name, phase in PHASES.items() if f" {name} (" in said), "between")
+def watched(name, hits, seed, watcher):
+    """Settings of a process that is to end in this function."""
+    path = f"{watcher}:{ENVIRONMENT.get('PYTHONPATH', '')}".rstrip(":")
+    return {"KILL_IN": name, "KILL_FILE": str(hits), "KILL_SEED": str(seed), "PYTHONPATH": path}
