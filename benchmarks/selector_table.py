@@ -10,11 +10,13 @@ The tables in README and docs are what this prints; a test holds them to the fil
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 LEVEL = 0.05
+MIN_CANDIDATES = 8
 HEAD = (
     "| selector | Spearman [95%] | Holm p | AUC, top quarter | AUC, poor kept out [95%] | Holm p | good of first 5 |",
     "|---|---|---|---|---|---|---|",
@@ -80,6 +82,33 @@ def side_by_side(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     return lines
 
 
+def among_the_rest(scores: dict[str, dict[str, float]], outcomes: dict[str, list[float]]) -> dict[str, Any]:
+    """Spearman and its p, uncorrected, by selector, over the candidates that are not poor: looked at afterwards."""
+    from scipy.stats import spearmanr
+
+    gain = {name: round(sum(gains) / len(gains), 9) for name, gains in outcomes.items()}
+    half = statistics.median(gain.values()) / 2
+    rest = [name for name in gain if gain[name] >= half]
+    found = {}
+    for selector, own in scores.items():
+        known = [name for name in rest if name in own]
+        if len(known) >= MIN_CANDIDATES:
+            found[selector] = spearmanr([own[name] for name in known], [gain[name] for name in known])
+    return {"num": len(rest), "rho": found}
+
+
+def tell_rest(path: Path) -> str:
+    """The line of a world whose scores and outcomes lie beside its bench."""
+    scores, outcomes = (
+        json.loads(path.with_name(path.name.replace(".bench.", f".{kind}.")).read_text(encoding="utf-8"))
+        for kind in ("scores", "outcomes")
+    )
+    rest = among_the_rest(scores["scores"], outcomes)
+    told = sorted(rest["rho"].items(), key=lambda item: -item[1].statistic)
+    words = [f"{name} {signed(one.statistic)} (p {chance(one.pvalue)})" for name, one in told]
+    return f"among the {rest['num']} that are not poor, uncorrected: {', '.join(words)}"
+
+
 def bold(figure: str, p_value: float) -> str:
     """The figure, marked where it is significant."""
     return f"**{figure}**" if p_value < LEVEL else figure
@@ -88,6 +117,9 @@ def bold(figure: str, p_value: float) -> str:
 def main() -> None:
     found = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
     print("\n".join(table(found[0]) if len(found) == 1 else side_by_side(*found)))
+    for name in sys.argv[1:]:
+        if Path(name.replace(".bench.", ".outcomes.")).exists():
+            print(f"\n{name}: {tell_rest(Path(name))}")
 
 
 if __name__ == "__main__":
