@@ -154,6 +154,7 @@ class TablePolicy:
     """
 
     attention_share = 0.01
+    ranks = None
 
     def __init__(self, prompt: Prompt, responses: Sequence[tuple[int, ...]], logprob_BT: Tensor) -> None:
         assert len({response[0] for response in responses}) == len(responses)
