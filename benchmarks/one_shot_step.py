@@ -1,13 +1,15 @@
 """One training step on one prompt: ours, TRL's GRPOTrainer and a plain loop on transformers, in one run.
 
     python benchmarks/one_shot_step.py --size lab-16x8|lab-128x8|small|smollm2-106|smollm2-300|gpu [--model DIR]
-        [--trained STEPS] [--steps 5] [--rows N] [--threads 1] [--dtype float32] [--device cpu] [--json FILE]
+        [--trained STEPS] [--steps 5] [--rows N ...] [--sweep-steps 2] [--threads 1] [--dtype float32] [--device cpu]
+        [--json FILE]
     python benchmarks/one_shot_step.py --linearity [--json FILE]
 
 Each contender is a process of its own (step_contenders/) in TRL's environment, so that torch and transformers are the
 same; all load the same weights, in float32 or under bfloat16 autocast. First all compute loss and gradient of the same
 responses and must agree. Then TRL and the plain loop try a few micro-batches (and TRL a static cache) for two steps
-each, and the best of each is taken, unless --rows says which. Then they take turns, one step at a time, in an order
+each, of which the second counts, and the best of each is taken; --rows names the micro-batches, and one alone is taken
+without a sweep. Then they take turns, one step at a time, in an order
 that turns around; the first step of each warms up and is not counted. Numbers are medians; a ratio is of one turn.
 CPU seconds are the process's own: on a shared machine they are steadier than wall-clock seconds.
 
@@ -139,10 +141,10 @@ def same_gradient(contenders: Sequence[Contender], settings: dict[str, Any]) -> 
         raise SystemExit(f"they do not train the same thing: {worst:.1e}")
 
 
-def sweep(python: Path, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The fastest of a few settings of one contender, two steps each, the second one counted."""
+def sweep(python: Path, name: str, settings: dict[str, Any], rows: Sequence[int], num_steps: int) -> dict[str, Any]:
+    """The fastest of a few settings of one contender: of the steps of each the last one counts."""
     total = settings["num_groups"] * settings["group_size"]
-    tried = [{"rows": rows, "cache": None} for rows in SWEEP if rows <= total]
+    tried: list[dict[str, Any]] = [{"rows": count, "cache": None} for count in rows if count <= total]
     best: tuple[float, dict[str, Any]] | None = None
     if name == "trl":
         tried.append({"rows": None, "cache": "static"})
@@ -151,7 +153,7 @@ def sweep(python: Path, name: str, settings: dict[str, Any]) -> dict[str, Any]:
             change["rows"] = best[1]["rows"]
         trial = {**settings, **change}
         with running(python, [name], {name: trial}) as (contender,):
-            seconds = [contender.ask(do="step")["seconds"] for _ in range(2)][-1]
+            seconds = [contender.ask(do="step")["seconds"] for _ in range(num_steps)][-1]
         cache = change["cache"] or "dynamic"
         print(f"  {name}: micro-batches of {change['rows']} rollouts, {cache} cache: {seconds:.2f} s", flush=True)
         if best is None or seconds < best[0]:
@@ -346,7 +348,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--trained", type=int, help="train the lab's model so many steps first")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warm-up", type=int, default=1, help="first steps of each that are not counted")
-    parser.add_argument("--rows", type=int, help="micro-batch of TRL and of the plain loop, instead of the sweep")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=SWEEP, help="micro-batches of TRL and the plain loop; one: no sweep"
+    )
+    parser.add_argument("--sweep-steps", type=int, default=2, help="steps of each setting; the last one counts")
     parser.add_argument("--micro-batch-tokens", type=int, help="train.micro_batch_tokens of ours, default the recipe's")
     parser.add_argument("--groups", type=int)
     parser.add_argument("--max-tokens", type=int)
@@ -400,10 +405,10 @@ def compare(python: Path, settings: dict[str, Any], options: argparse.Namespace)
     with running(python, names, of_each) as contenders:
         same_gradient(contenders, settings)
     for name in names[1:]:
-        if options.rows:
-            of_each[name]["rows"] = min(options.rows, total)
+        if len(options.rows) == 1:
+            of_each[name]["rows"] = min(options.rows[0], total)
         else:
-            of_each[name] = sweep(python, name, settings)
+            of_each[name] = sweep(python, name, settings, options.rows, options.sweep_steps)
     with running(python, names, of_each) as contenders:
         table = report(take_turns(contenders, options.steps, options.warm_up))
     return {**table, "rows": {name: (one["rows"], one.get("cache")) for name, one in of_each.items()}}
