@@ -168,6 +168,15 @@ for name, call in (
         call()
     except PolymathError as error:
         out[name] = type(error).__name__
+import threading, urllib.error, urllib.request
+from polymath.exporting.serving import make_server
+server = make_server(openrlhf.GRADER, port=0)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+asked = json.dumps({{"query": ["Q" + hard], "prompts": ["Q"], "labels": [sample]}}).encode()
+try:
+    urllib.request.urlopen(f"http://127.0.0.1:{{server.server_port}}", data=asked)
+except urllib.error.HTTPError as error:
+    out["server"] = error.code
 print(json.dumps(out))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
@@ -178,6 +187,7 @@ print(json.dumps(out))
         "counts": {"undecided": 3, "wrong": 1},
         "all": "Undecided",
         "openrlhf": "Undecided",
+        "server": 503,
     }
 
 
