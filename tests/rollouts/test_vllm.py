@@ -37,7 +37,8 @@ class Engine:
     @staticmethod
     def _say(prompt, params, draw):
         text = rf"\boxed{{{len(prompt['prompt_token_ids']) + draw}}}"
-        return SimpleNamespace(text=text, token_ids=list(range(4 + draw)), finish_reason="length" if draw else "stop")
+        finish = "length" if draw else "stop"
+        return SimpleNamespace(text=text, token_ids=list(range(4 + draw)), finish_reason=finish, logprobs=None)
 
 
 def policy(context=60):

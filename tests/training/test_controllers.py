@@ -57,6 +57,8 @@ def test_steps_without_a_right_rollout_are_counted_from_the_end():
 TOLD = [
     ({"accuracy": [0.0] * 10}, "no rollout of the first 10 steps"),
     ({"completions/clipped_ratio": [0.0, *[1.0] * 5]}, "cut off"),
+    ({"sampler/k3_kl": [1e-9, *[5e-4] * 5]}, "away from the policy"),
+    ({"sampler/k3_kl": [0.01, *[0.03] * 5]}, "away from the policy"),
     ({"entropy": [0.1, *[0.0] * 5], "learnable_fraction": [1.0, *[0.0] * 5]}, "collapsed"),
     ({"completions/mean_length": [20.0, *[3.0] * 5]}, "shrunk"),
 ]
@@ -73,3 +75,13 @@ def test_a_person_is_told_once_what_went_wrong_and_what_to_do(columns, said):
 
 def test_a_healthy_run_is_left_in_peace():
     assert warnings(rows(entropy=[0.5] * 30)) == []
+
+
+def test_a_distance_from_the_sampler_that_has_an_explanation_is_not_told():
+    """What bfloat16 rounds, also after steps in which only a critic learned; and what top_p leaves out."""
+    rounded = rows(accuracy=[0.5] * 8)
+    for row in rounded[2:]:
+        row["sampler/k3_kl"] = 5e-4
+    assert not any(warnings(rounded[:count]) for count in range(1, 9))
+    apart = rows(**{"sampler/k3_kl": [0.05] * 5})
+    assert warnings(apart) and not warnings(apart, is_cut=True)

@@ -54,7 +54,7 @@ def evaluate(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16 computation. Default float32")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: what the machine gives")] = None,
-    engine: Annotated[str, typer.Option(help="local, or vllm (unproven: not yet run on a GPU)")] = "local",
+    engine: Annotated[str, typer.Option(help="local, or vllm (tried on a CPU, unproven on a GPU)")] = "local",
     seed: Annotated[int | None, typer.Option(min=0, help="seed of draws at a temperature. Default 0")] = None,
     out: OutOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with what was answered before")] = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from polymath.doctoring import memory
 from polymath.doctoring.findings import Finding
-from polymath.doctoring.machine import free_memory, gpu_memory, own_memory
+from polymath.doctoring.machine import device_bytes, free_memory, gpu_memory, own_memory
 from polymath.doctoring.probe import Probe, probe
 from polymath.doctoring.shape import Shape, shape_of, shape_of_config
 from polymath.doctoring.traps import can_differ, traps, will_update
@@ -38,15 +38,17 @@ def examine_job(job: Job, *, available: int | None, num_groups: int, process: in
     shape = shape_of(policy.model, recipe.model.lora)
     prompts = render_all(job.samples, job.template)
     prompt_tokens = max(len(policy.encode(prompt)) for prompt in prompts)
-    if available is None:
-        available = gpu_memory() if is_cuda else free_memory()
+    whole = available or device_bytes()
     setting = memory.setting_of(
         recipe,
         prompt_tokens=prompt_tokens,
         is_cuda=is_cuda,
         num_samples=len(job.samples),
         process=memory.CUDA_CONTEXT if is_cuda else process,
+        device_bytes=whole,
     )
+    if available is None:
+        available = gpu_memory() if is_cuda else free_memory()
     found = [
         Finding(check="loads", answer="yes", detail=_what(shape, recipe)),
         _fits(recipe, shape, setting, available),
@@ -79,7 +81,12 @@ def examine_config(
         available = gpu_memory() if is_cuda else free_memory()
     process = memory.CUDA_CONTEXT if is_cuda else own_memory()
     setting = memory.setting_of(
-        recipe, prompt_tokens=prompt_tokens, is_cuda=is_cuda, num_samples=len(samples), process=process
+        recipe,
+        prompt_tokens=prompt_tokens,
+        is_cuda=is_cuda,
+        num_samples=len(samples),
+        process=process,
+        device_bytes=available,
     )
     told = f"{_what(shape, recipe)}, by its config.json alone"
     if is_guessed:
@@ -134,6 +141,8 @@ def _way_out(recipe: Recipe, shape: Shape, setting: memory.Setting, available: i
     ):
         if not fits() and replace(tried, **change) != tried:
             tried, words = replace(tried, **change), [*words, word]
+    if setting.sampler and (not fits() or memory.peak(shape, tried)[1] > available):
+        return "set a smaller sampler.memory_share"
     if not fits():
         return "set model.lora" if recipe.model.lora is None else "take a smaller model, or shorter responses"
     draws = tried.draws
@@ -283,7 +292,7 @@ def _prompt_tokens(recipe: Recipe, samples: list[Sample], path: Path) -> tuple[i
         return max(-(-len(prompt.text) // CHARACTERS_A_TOKEN) for prompt in prompts), True
     from transformers import AutoTokenizer
 
-    from polymath.rollouts.local import encode_prompt
+    from polymath.rollouts.encoding import encode_prompt
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)

@@ -32,6 +32,13 @@ def gpu_memory() -> int | None:
     return int(torch.cuda.mem_get_info()[0]) + int(torch.cuda.memory_reserved())
 
 
+def device_bytes() -> int | None:
+    """Bytes of the GPU, whoever holds them; None where there is none."""
+    import torch
+
+    return int(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
+
+
 def own_memory() -> int:
     """Bytes that this process takes now."""
     try:

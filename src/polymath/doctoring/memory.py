@@ -35,7 +35,7 @@ class Setting:
     """What memory depends on beside the model's shape. `draws` are decoded together, `prompt_tokens` long the prompt.
 
     `is_shared` says that the prompt's keys and values are there once for all draws, `process` what the process takes
-    without a model.
+    without a model. `sampler` is what an engine that draws in the policy's place takes, all the time unless it sleeps.
     """
 
     is_bfloat16: bool
@@ -50,6 +50,8 @@ class Setting:
     micro_batch_tokens: int
     is_shared: bool
     process: int
+    sampler: int = 0
+    sampler_sleeps: bool = False
 
     @property
     def number(self) -> int:
@@ -57,10 +59,19 @@ class Setting:
         return 2 if self.is_bfloat16 else 4
 
 
-def setting_of(recipe: Recipe, *, prompt_tokens: int, is_cuda: bool, num_samples: int, process: int) -> Setting:
-    """What a recipe says, for a model on a processor or a CUDA device."""
-    rollout = recipe.rollout
+def setting_of(
+    recipe: Recipe,
+    *,
+    prompt_tokens: int,
+    is_cuda: bool,
+    num_samples: int,
+    process: int,
+    device_bytes: int | None = None,
+) -> Setting:
+    """What a recipe says, for a model on a processor or a CUDA device of so many bytes."""
+    rollout, sampler = recipe.rollout, recipe.sampler
     groups_together = rollout.num_groups
+    draws_itself = recipe.engine.name != "sft" and sampler.name == "policy"
     return Setting(
         is_bfloat16=recipe.model.dtype == "bfloat16",
         is_cuda=is_cuda,
@@ -68,12 +79,14 @@ def setting_of(recipe: Recipe, *, prompt_tokens: int, is_cuda: bool, num_samples
         is_eight_bit=recipe.optimizer.name == "adamw_8bit",
         has_reference=measures_kl(recipe) and recipe.model.lora is None,
         has_critic=recipe.advantage.name == "gae",
-        draws=0 if recipe.engine.name == "sft" else min(MAX_ROWS, groups_together * rollout.group_size),
+        draws=min(MAX_ROWS, groups_together * rollout.group_size) if draws_itself else 0,
         prompt_tokens=prompt_tokens,
         max_tokens=rollout.max_tokens,
         micro_batch_tokens=min(recipe.train.micro_batch_tokens, most_tokens(recipe)),
         is_shared=not is_cuda and num_samples == 1,
         process=process,
+        sampler=int(sampler.memory_share * (device_bytes or 0)) if sampler.name == "vllm" and is_cuda else 0,
+        sampler_sleeps=sampler.sleeps,
     )
 
 
@@ -92,9 +105,15 @@ def phases(shape: Shape, setting: Setting) -> dict[str, Bytes]:
     found = {"update": update, "optimizer": step, "save": save}
     if setting.draws:
         found = {"rollout": _rollout(shape, setting), **found}
+    elif setting.sampler:
+        found = {"rollout": {}, **found}
     lost = LOST_ON_CUDA if setting.is_cuda else LOST_ON_CPU
     passing = {name: sum(parts.values()) - parts.get("gradients", 0) for name, parts in found.items()}
-    return {name: {**standing, **parts, "fragmentation": int(lost * passing[name])} for name, parts in found.items()}
+    whole = {name: {**standing, **parts, "fragmentation": int(lost * passing[name])} for name, parts in found.items()}
+    for name in whole if setting.sampler else ():
+        if name == "rollout" or not setting.sampler_sleeps:
+            whole[name]["sampler"] = setting.sampler
+    return whole
 
 
 def peak(shape: Shape, setting: Setting) -> tuple[str, int]:

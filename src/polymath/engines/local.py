@@ -133,6 +133,7 @@ class Trainer:
     demonstrations: Sequence[Weighed]
     rows: list[dict[str, Any]] = field(default_factory=list)
     is_over: bool = False
+    of_sampling: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -173,10 +174,12 @@ class Trainer:
     def collect(self, step: int, clock: Clock) -> Collected:
         """The judged rollouts of a step: those on disk where they are, else new ones."""
         now, prompts = self._recipe(step), self._prompts(step)
+        self.of_sampling = {}
         if self.run.rollouts_path(step).exists():
             return from_rows(self.run.read_rollouts(step), self.samples, prompts)
         num_rounds = now.filter.max_rounds if now.filter.name == "drop_unanimous" else 1
         collected = Collected(groups=(), rollouts=(), is_kept=(), rounds=0)
+        self.policy.measures()  # of an evaluation, say
         for round_ in range(num_rounds):
             drawn = self._draw(now, step, prompts)
             new = sample_groups(self.policy, self.samples, prompts, now, step=step, drawn=drawn, round_=round_)
@@ -188,13 +191,15 @@ class Trainer:
             collected = keep_some(groups, rollouts, agree, now.rollout.num_groups, round_ + 1)
             if not any(self._agreeing(now, collected.kept[1])):
                 break
-        with_logprobs = now.filter.name == "replay" or now.train.updates_per_step > 1
+        self.of_sampling = self.policy.measures()
+        with_logprobs = now.filter.name == "replay" or now.train.updates_per_step > 1 or now.sampler.is_corrected
         write_lines(self.run.rollouts_path(step), to_rows(collected, with_logprobs=with_logprobs))
         return collected
 
     def learn(self, step: int, collected: Collected, clock: Clock) -> dict[str, Any]:
         """The step's updates, and what they and the rollouts measured."""
         now = self._recipe(step)
+        self.policy.make_room()
         if begins_anew(self.recipe, step):
             self.optimizer = make_optimizer(self.policy, now)
         rate = learning_rate_at(now.optimizer, step, self.recipe.train.num_steps)
@@ -217,7 +222,7 @@ class Trainer:
             )
         else:
             measured |= look(self.policy, batch, now)
-        metrics = {"step": step, **standing, **measured, **describe(collected.rollouts)}
+        metrics = {"step": step, **standing, **measured, **describe(collected.rollouts), **self.of_sampling}
         metrics["learning_rate"] = rate
         if now.entropy.target is not None:
             metrics["entropy_coefficient"] = coefficient
@@ -237,7 +242,9 @@ class Trainer:
         metrics["tokens_per_s"] = metrics["num_tokens"] / metrics["step_time"]
         self.run.append_metrics(metrics)
         self.rows.append(metrics)
-        for warning in warnings(self.rows):
+        rollout = self._recipe(step).rollout
+        is_cut = rollout.top_p < 1 or bool(rollout.top_k) or rollout.repetition_penalty != 1
+        for warning in warnings(self.rows, is_cut=is_cut):
             print(f"step {step}: {warning}", file=sys.stderr)
         reason = reason_to_stop(self.recipe.stop, self.rows)
         if reason is not None:
@@ -293,7 +300,8 @@ class Trainer:
         groups, rollouts = collected.kept
         masks_undecided, origins = self._masks_undecided(now), [0] * len(groups)
         options: dict[str, Any] = {
-            "with_old": now.train.updates_per_step > 1 and self.policy.samples_exactly(now.rollout)
+            "with_old": now.train.updates_per_step > 1 and self.policy.samples_exactly(now.rollout),
+            "with_sampler": now.sampler.is_corrected,
         }
         found, standing = weigh(groups, rollouts, masks_undecided, now.advantage, **options)
         if now.filter.name == "replay":

@@ -82,9 +82,9 @@ def _weights(model: str, policy: Any) -> dict[str, str]:
 def _engine_version(facts: Mapping[str, Any]) -> dict[str, str]:
     if facts["engine"] != "vllm":
         return {}
-    from importlib.metadata import version
+    from polymath.rollouts.vllm import engine_version
 
-    return {"vllm": version("vllm")}
+    return engine_version()
 
 
 def _hash_beside(model: str) -> str:

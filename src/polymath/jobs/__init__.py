@@ -4,6 +4,7 @@ Everything that can be wrong with the input is found by `prepare`, before the ru
 
 job.py        the noun
 loading.py    a policy, and the test of a run
+samplers.py   the engine that speaks for a policy that is trained
 preparing.py  recipe -> job
 stages.py     begin, test, train, test
 sharing.py    results that another run need not compute again

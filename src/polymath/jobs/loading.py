@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polymath.jobs.samplers import STANDING, attach_sampler
 from polymath.prompts import Template
 from polymath.recipe import EvaluateSection, Recipe
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def load_trainable(recipe: Recipe, threads: int) -> LocalPolicy:
-    """The policy that a recipe trains, as it is before the first step."""
-    return load_policy(
+    """The policy that a recipe trains, as it is before the first step, with the sampler that speaks for it."""
+    STANDING.rest()
+    policy = load_policy(
         recipe.model.path,
         device=recipe.model.device,
         dtype=recipe.model.dtype,
@@ -26,6 +28,8 @@ def load_trainable(recipe: Recipe, threads: int) -> LocalPolicy:
         seed=recipe.seed,
         recompute=recipe.train.gradient_checkpointing,
     )
+    attach_sampler(policy, recipe)
+    return policy
 
 
 def load_policy(path: str, *, device: str, dtype: str, threads: int, **options: Any) -> LocalPolicy:

@@ -75,6 +75,7 @@ def _is_begun(folder: RunFolder) -> bool:
 def _check_recipe(recipe: Recipe, rewards: Mapping[str, RewardFunction]) -> None:
     """Raise UserError for what is wrong whatever the model and the samples are."""
     from polymath.rewards import check_rewards
+    from polymath.rollouts.ranks import num_ranks
     from polymath.trackers import check_trackers
 
     check_rewards(recipe.reward.weights(), recipe.reward.options, rewards, max_tokens=recipe.rollout.max_tokens)
@@ -85,6 +86,8 @@ def _check_recipe(recipe: Recipe, rewards: Mapping[str, RewardFunction]) -> None
 
         check_recipe(recipe, rewards)
         find_environment(recipe.engine.python)
+    if recipe.sampler.name == "vllm" and recipe.engine.name == "local" and num_ranks() > 1:
+        raise RecipeError("sampler.name", "vllm draws on one device", "leave it out under torchrun")
     if recipe.model.lora is not None and recipe.kl.coefficient and recipe.kl.reference == "ema":
         remedy = 'use reference = "initial", or train all weights'
         raise RecipeError("kl.reference", "cannot be an average with model.lora, whose reference is the base", remedy)

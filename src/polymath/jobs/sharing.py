@@ -12,7 +12,8 @@ from polymath.runs import RunFolder, telling_disk_errors, write_text
 def share_base_evaluation(job: Job, folder: RunFolder, arm_job: Job, arm: RunFolder) -> None:
     """Copy the base's evaluation to an arm or a replicate that would compute the very same one."""
     same = all(
-        getattr(job.recipe, section) == getattr(arm_job.recipe, section) for section in ("model", "prompt", "evaluate")
+        getattr(job.recipe, section) == getattr(arm_job.recipe, section)
+        for section in ("model", "prompt", "evaluate", "sampler")
     )
     # Demonstrations are the run's own samples; draws at a temperature depend on the seed.
     same = same and not arm_job.recipe.evaluate.demonstrate

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from polymath.errors import RunFolderError
 from polymath.jobs.job import Job
 from polymath.jobs.loading import load_policy, load_test
+from polymath.jobs.samplers import attach_sampler
 from polymath.machine import choose_threads, command_line, describe_machine, source_commit, versions
 from polymath.prompts import Template, load_template
 from polymath.provenance import code_hash
@@ -41,7 +42,7 @@ def begin(folder: RunFolder, job: Job) -> None:
         status="running",
         recipe=job.recipe.model_dump(mode="json"),
         seed=job.recipe.seed,
-        versions=versions(),
+        versions={**versions(), **_sampler_version(job.policy)},
         commit=source_commit(),
         code_sha256=code_hash(),
         command=command_line(),
@@ -59,6 +60,14 @@ def begin(folder: RunFolder, job: Job) -> None:
         **({"stage_places": job.stage_places} if job.stage_places is not None else {}),
         **({"demonstrations": job.demonstrations.summary()} if job.demonstrations is not None else {}),
     )
+
+
+def _sampler_version(policy: LocalPolicy) -> dict[str, str]:
+    if policy.sampler is None:
+        return {}
+    from polymath.rollouts.vllm import engine_version
+
+    return engine_version()
 
 
 def before_and_after(job: Job, folder: RunFolder, *, until: int | None = None) -> None:
@@ -169,6 +178,7 @@ def record_base(recipe: Recipe, folder: RunFolder) -> None:
     suite, protocol = load_test(recipe.evaluate, template, recipe.evaluate.suite)
     threads = choose_threads(recipe.engine.threads)
     policy = load_policy(recipe.model.path, device=recipe.model.device, dtype=recipe.model.dtype, threads=threads)
+    attach_sampler(policy, recipe)
     check_room(policy, suite, protocol, template)
     _record_step(recipe, policy, suite, protocol, template, folder, step=0)
 
@@ -199,5 +209,11 @@ def _record_step(
         seed=recipe.seed,
         batch_size=recipe.evaluate.batch_size,
         resume=True,
-        facts={"step": step, "model": recipe.model.path, "dtype": recipe.model.dtype, "seed": recipe.seed},
+        facts={
+            "step": step,
+            "model": recipe.model.path,
+            "dtype": recipe.model.dtype,
+            "seed": recipe.seed,
+            **({"engine": "vllm", **_sampler_version(policy)} if policy.sampler is not None else {}),
+        },
     )

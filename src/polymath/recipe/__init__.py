@@ -8,7 +8,7 @@ from polymath.recipe.objective import AdvantageSection, CriticSection, EntropySe
 from polymath.recipe.outcome import EngineSection, EvaluateSection, LogSection
 from polymath.recipe.overrides import lay_over, parse_override
 from polymath.recipe.reading import arm_recipe, first_difference, make_recipe, read_recipe, read_table
-from polymath.recipe.rollouts import FilterSection, RewardSection, RolloutSection
+from polymath.recipe.rollouts import FilterSection, RewardSection, RolloutSection, SamplerSection
 from polymath.recipe.schedule import DemonstrationsSection, OptimizerSection, RescueSection, StopSection, TrainSection
 from polymath.recipe.section import Section
 from polymath.recipe.subject import LabelSection, LoraSection, ModelSection, PromptSection, SampleSection
@@ -36,6 +36,7 @@ __all__ = [
     "RewardSection",
     "RolloutSection",
     "SampleSection",
+    "SamplerSection",
     "Section",
     "StageSection",
     "StopSection",

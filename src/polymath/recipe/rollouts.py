@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from polymath.recipe.section import Section
+
+# Of vLLM's ways to speculate those that draft from what was said before, and have no weights of their own.
+DRAFTED_BY_HISTORY = ("ngram", "suffix")
+# Arguments of vllm.LLM that the recipe says elsewhere, or that training rests on.
+SET_BY_POLYMATH = {
+    "disable_log_stats",
+    "dtype",
+    "enable_prefix_caching",
+    "enable_sleep_mode",
+    "gpu_memory_utilization",
+    "hf_overrides",
+    "load_format",
+    "logprobs_mode",
+    "model",
+    "revision",
+    "seed",
+    "skip_tokenizer_init",
+    "speculative_config",
+    "tokenizer",
+    # One process and one device: the weights are handed over as they lie in memory.
+    "data_parallel_size",
+    "distributed_executor_backend",
+    "pipeline_parallel_size",
+    "tensor_parallel_size",
+    "worker_cls",
+}
 
 
 class RolloutSection(Section):
@@ -30,6 +56,49 @@ class RolloutSection(Section):
     candidates: int = Field(
         0, ge=0, description="familiar: samples drawn at random of which a step takes its own; 0 is all of them"
     )
+
+
+class SamplerSection(Section):
+    """Who says the responses that are trained on: the policy itself, or an engine that is handed its weights."""
+
+    name: Literal["policy", "vllm"] = Field(
+        "policy",
+        description="policy: the model that is trained; vllm: vLLM in this process, given the weights before each step "
+        "(docs/vllm.md). It answers the run's evaluations, too",
+    )
+    correction: Literal["none", "token", "sequence"] = Field(
+        "token",
+        description="vllm: the policy loss of a token is multiplied by min(p / q, correction_cap), p by the model that "
+        "is trained, q by the sampler (truncated importance sampling); sequence: by the ratio of the whole response",
+    )
+    correction_cap: float = Field(2.0, gt=0, description="vllm: the most that such a ratio counts")
+    speculation: dict[str, Any] = Field(
+        {},
+        description="vllm: handed on as speculative_config, its method ngram or suffix; what it gains is logged",
+    )
+    memory_share: float = Field(0.4, gt=0, le=1, description="vllm: of the GPU's memory, weights and cache")
+    sleeps: bool = Field(True, description="vllm: gives the GPU's memory back while the policy learns")
+    options: dict[str, Any] = Field({}, description="vllm: further arguments of vllm.LLM, say { max_model_len = 4096 }")
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the step's losses are weighed by what the sampler's distribution differs from the policy's."""
+        return self.name == "vllm" and self.correction != "none"
+
+    @model_validator(mode="after")
+    def _options_are_its_own(self) -> Self:
+        given = {key for key in type(self).model_fields if getattr(self, key) != type(self).model_fields[key].default}
+        if self.name == "policy" and given:
+            raise ValueError(f"{min(given)} has no meaning with name = policy; it is for vllm")
+        if self.speculation and self.speculation.get("method") not in DRAFTED_BY_HISTORY:
+            known = " or ".join(DRAFTED_BY_HISTORY)
+            raise ValueError(
+                f"speculation.method is {self.speculation.get('method')}, and must be {known}: a draft "
+                "model would fall behind the policy that is trained"
+            )
+        if taken := sorted(SET_BY_POLYMATH & set(self.options)):
+            raise ValueError(f"options.{taken[0]} is set by Polymath; leave it out")
+        return self
 
 
 class FilterSection(Section):

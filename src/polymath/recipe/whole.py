@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from polymath.recipe.objective import AdvantageSection, CriticSection, EntropySection, KLSection, LossSection
 from polymath.recipe.outcome import EngineSection, EvaluateSection, LogSection
 from polymath.recipe.overrides import lay_over
-from polymath.recipe.rollouts import FilterSection, RewardSection, RolloutSection
+from polymath.recipe.rollouts import FilterSection, RewardSection, RolloutSection, SamplerSection
 from polymath.recipe.schedule import DemonstrationsSection, OptimizerSection, RescueSection, StopSection, TrainSection
 from polymath.recipe.section import Section
 from polymath.recipe.subject import LabelSection, ModelSection, PromptSection, SampleSection
@@ -37,6 +37,7 @@ class Recipe(Section):
     sample: SampleSection = SampleSection()
     prompt: PromptSection = PromptSection()
     rollout: RolloutSection = RolloutSection()
+    sampler: SamplerSection = SamplerSection()
     filter: FilterSection = FilterSection()
     reward: RewardSection = RewardSection()
     label: LabelSection = LabelSection()
@@ -107,6 +108,7 @@ class Recipe(Section):
             ("rollout.temperature", self.rollout.temperature, 1.0),
             ("train.updates_per_step", self.train.updates_per_step, 1),
             ("label.edit", self.label.edit, "true"),
+            ("sampler.name", self.sampler.name, "policy"),
             ("entropy.target", self.entropy.target, None),
             ("rescue.after", self.rescue.after, 0),
             ("stop.solved", self.stop.solved, None),

@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.core_model_loading import revert_weight_conversion
 
-from polymath.errors import ModelError, PromptError
+from polymath.errors import ModelError
 from polymath.prompts import Prompt
 from polymath.recipe import LoraSection, RolloutSection
 from polymath.rollouts import lora as adapters
 from polymath.rollouts.answer import Answer, Question, answer
 from polymath.rollouts.branches import decode_branches
 from polymath.rollouts.decode import Decoded, decode
+from polymath.rollouts.encoding import check_fit, encode_prompt
 from polymath.rollouts.inference import inference_copy
-from polymath.rollouts.policy import Sampling, TokenScores
+from polymath.rollouts.policy import Sampler, Sampling, TokenScores
 from polymath.rollouts.prompt_scorer import PromptScorer
 from polymath.rollouts.ranks import Ranks
 from polymath.rollouts.score import score_responses
@@ -36,6 +40,7 @@ from polymath.rollouts.slots import fits_slots
 from polymath.seeds import child_seed
 from polymath.types import Completion, Finish
 
+_NUMBERS = itertools.count()
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -64,7 +69,9 @@ class LocalPolicy:
         self.context = int(getattr(model.config, "max_position_embeddings", 1 << 30))
         self.eos_ids = _eos_ids(model, tokenizer)
         self.ranks: Ranks | None = None
+        self.sampler: Sampler | None = None
         self._copy: tuple[list[int], Any] | None = None
+        self._number = next(_NUMBERS)  # tells this policy's weights from another's
 
     @classmethod
     def load(
@@ -114,14 +121,7 @@ class LocalPolicy:
 
     def check_fit(self, prompts: Iterable[Prompt], max_tokens: int) -> None:
         """Raise PromptError where a prompt and its answer do not fit the context."""
-        for prompt in prompts:
-            length = len(self.encode(prompt))
-            if length + max_tokens > self.context:
-                raise PromptError(
-                    f"prompt {prompt.text[:40]!r}...",
-                    f"{length} tokens and {max_tokens} for the answer exceed the model's context of {self.context}",
-                    "lower max_tokens, shorten the question, or take a model with a longer context",
-                )
+        check_fit(self.tokenizer, prompts, max_tokens, self.context)
 
     def sample(
         self,
@@ -133,8 +133,13 @@ class LocalPolicy:
     ) -> list[list[Completion]]:
         """n completions for each prompt. Prompts of one call are decoded together, up to max_rows rows.
 
-        Where there are several ranks, each draws its share of every prompt's completions.
+        Where there are several ranks, each draws its share of every prompt's completions; a sampler draws them all.
         """
+        if self.sampler is not None:
+            found = self._speaker(self.sampler).sample(prompts, n, sampling, seed)
+            if on_tokens:
+                on_tokens(sum(said.length for completions in found for said in completions))
+            return [[self._reread(said, sampling) for said in completions] for completions in found]
         if self.ranks is None:
             return self.draw(prompts, n, sampling, seed, on_tokens)
         shares = self.ranks.do(
@@ -207,6 +212,11 @@ class LocalPolicy:
         They are given out together at the end: what else is in the batch can change how a kernel rounds, so a part of
         them, asked alone, might come out differently.
         """
+        if self.sampler is not None:
+            self._speaker(self.sampler).answer(
+                prompts, n, sampling, seeds, batch_size=batch_size, on_tokens=on_tokens, on_answered=on_answered
+            )
+            return
         found: dict[int, dict[int, Completion]] = {place: {} for place in range(len(prompts))}
 
         def collect(place: int, draw: int, said: Answer) -> None:
@@ -243,7 +253,7 @@ class LocalPolicy:
         with_entropy_gradient: bool = False,
     ) -> TokenScores:
         """Log-probabilities of responses to one prompt."""
-        self._copy = None  # training goes on and wants the memory
+        self.make_room()
         with self._compute():
             return score_responses(
                 self.model,
@@ -265,7 +275,7 @@ class LocalPolicy:
 
     def scorer(self, prompt: Prompt) -> PromptScorer:
         """Scores trees of responses to this prompt, the prompt computed once; close it after the last backward."""
-        self._copy = None  # training goes on and wants the memory
+        self.make_room()
         return PromptScorer(self.model, self.encode(prompt), self._compute, recompute=self.recompute)
 
     @torch.no_grad()
@@ -283,7 +293,16 @@ class LocalPolicy:
     def samples_exactly(self, rollout: RolloutSection) -> bool:
         """In float32, from the whole distribution: what bfloat16 rounds, sampler and scorer round in their own ways."""
         is_whole = rollout.top_p >= 1 and not rollout.top_k and rollout.repetition_penalty == 1
-        return self.dtype == "float32" and is_whole
+        return self.dtype == "float32" and is_whole and self.sampler is None
+
+    def attach(self, sampler: Sampler) -> None:
+        """Have all responses said by this engine from now on, with the weights as they are when it is asked."""
+        self.sampler = sampler
+        self.context = min(self.context, sampler.context)
+
+    def measures(self) -> dict[str, float]:
+        """What the sampler has measured of itself since it was last asked; nothing without one."""
+        return {} if self.sampler is None else self.sampler.measures()
 
     def weights(self) -> list[torch.Tensor]:
         """All weights, trainable or not, in the model's order."""
@@ -334,9 +353,32 @@ class LocalPolicy:
         model.requires_grad_(False)
         return LocalPolicy(model, self.tokenizer, dtype=self.dtype, max_rows=self.max_rows)
 
+    def make_room(self) -> None:
+        """Let go of what answers: training goes on and wants its memory."""
+        self._copy = None
+        if self.sampler is not None:
+            self.sampler.rest()
+
+    def _speaker(self, sampler: Sampler) -> Sampler:
+        """The sampler, with the weights as they are now."""
+        state = (self._number, *self._changes())
+        if sampler.holds != state:
+            plain = adapters.merged(self.model, is_base=self.is_base)
+            # As they would be written: some models are computed with weights in another arrangement.
+            sampler.follow(revert_weight_conversion(plain, plain.state_dict()).items(), state)
+        return sampler
+
+    def _reread(self, said: Completion, sampling: Sampling) -> Completion:
+        """The completion with the text that we read in its tokens, unless a stop text cut it."""
+        return said if sampling.stop else replace(said, text=self.decode(said.token_ids or ()))
+
+    def _changes(self) -> list[int]:
+        """How often each weight was changed in place."""
+        return [parameter._version for parameter in self.model.parameters()]
+
     def _for_inference(self) -> Any:
         """The copy of the model that answers, made anew after every change of a weight."""
-        changes = [parameter._version for parameter in self.model.parameters()]
+        changes = self._changes()
         if self._copy is None or self._copy[0] != changes:
             self._copy = None
             dtype = torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
@@ -358,18 +400,6 @@ class LocalPolicy:
                 device = self.model.device.type
                 stack.enter_context(torch.autocast(device, dtype=torch.bfloat16, cache_enabled=not self.recompute))
             yield
-
-
-def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Token ids of a prompt; raises PromptError for a chat prompt where there is no chat template."""
-    if prompt.is_chat:
-        if not tokenizer.chat_template:
-            raise PromptError("prompt.template", "the model has no chat template", "use a template without -chat")
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=False
-        )
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    return list(tokenizer(prompt.text)["input_ids"])
 
 
 def choose_device(setting: str) -> torch.device:

@@ -101,6 +101,28 @@ class StreamingPolicy(Policy, Protocol):
         ...
 
 
+class Sampler(StreamingPolicy, Protocol):
+    """An engine beside the model that is trained, which says its responses with the weights that it is handed.
+
+    Its completions carry log-probabilities, those of the distribution that it drew from.
+    """
+
+    context: int
+    holds: tuple[int, ...] | None  # what `follow` was told of the weights that it has, None without any
+
+    def follow(self, weights: Iterable[tuple[str, Tensor]], state: tuple[int, ...]) -> None:
+        """Take these weights, named as in a checkpoint, and forget what was computed with others."""
+        ...
+
+    def rest(self) -> None:
+        """Hold nothing, and give back what memory it can, until it is asked to follow again."""
+        ...
+
+    def measures(self) -> dict[str, float]:
+        """What it has measured of itself since this was last asked, by the names of metrics.jsonl."""
+        ...
+
+
 class PromptScorer(Protocol):
     """Scores responses to one prompt, computed once, until it is closed."""
 
@@ -117,6 +139,14 @@ class TrainablePolicy(Policy, Protocol):
     """A policy whose weights can be changed and saved. `ranks` are the processes that share its work, None alone."""
 
     ranks: Ranks | None
+
+    def measures(self) -> dict[str, float]:
+        """What sampling has measured of itself since this was last asked, by the names of metrics.jsonl."""
+        ...
+
+    def make_room(self) -> None:
+        """Let go of what answers, before training wants its memory."""
+        ...
 
     @property
     def attention_share(self) -> float:

@@ -99,7 +99,7 @@ class Ranks:
 
 def leave() -> None:
     """Rank 0, at the end of the process: send the others home."""
-    if dist.is_initialized():
+    if num_ranks() > 1 and dist.is_initialized():  # alone, it is a sampler's group
         if dist.get_rank() == 0:
             Ranks(rank=0, size=dist.get_world_size()).hand_out(END)
         dist.destroy_process_group()

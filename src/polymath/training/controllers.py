@@ -18,6 +18,11 @@ UNSOLVED_STEPS = 10
 SHORTER = 0.2
 NO_ENTROPY = 1e-3
 COLLAPSED_STEPS = 5
+# Nats a token between sampler and policy that are never rounding.
+APART = 0.02
+# Nats a token that are not rounding either where they are so many times those of the first step.
+GROWN_APART = 1e-4
+GROWTH = 100.0
 
 
 def entropy_coefficient(settings: EntropySection, rows: Rows) -> float:
@@ -60,8 +65,11 @@ def unrewarded_steps(rows: Rows) -> int:
     return count
 
 
-def warnings(rows: Rows) -> list[str]:
-    """What a person should be told after these steps, in words with the remedy; each is said when it first holds."""
+def warnings(rows: Rows, *, is_cut: bool = False) -> list[str]:
+    """What a person should be told after these steps, in words with the remedy; each is said when it first holds.
+
+    With `is_cut` sampling leaves tokens out (top_p, say), and the sampler's distribution is meant to be another.
+    """
     found = []
     if len(rows) == UNSOLVED_STEPS and unrewarded_steps(rows) == len(rows):
         found.append(
@@ -78,6 +86,13 @@ def warnings(rows: Rows) -> list[str]:
             "follows changes nothing; stop here (stop.entropy_below), or keep it open with an entropy bonus "
             "(entropy.target) or advantage.name = rl_zvp"
         )
+    at_first = next((row["sampler/k3_kl"] for row in rows if "sampler/k3_kl" in row), None)
+    if not is_cut and at_first is not None and _begins(rows, lambda row: _is_apart(row, at_first)):
+        found.append(
+            f"the sampler has been {rows[-1]['sampler/k3_kl']:.1g} nats a token away from the policy for "
+            f"{COLLAPSED_STEPS} steps: it may not have all of the weights, or draws otherwise than it says; compare "
+            "with sampler.name = policy, and leave sampler.speculation out"
+        )
     first = rows[0]["completions/mean_length"] if rows else 0.0
     if first >= 5 and _begins(rows, lambda row: row["completions/mean_length"] < SHORTER * first):
         found.append(
@@ -85,6 +100,12 @@ def warnings(rows: Rows) -> list[str]:
             "rollouts/; a lower optimizer.learning_rate or a KL term (kl.coefficient) holds the policy"
         )
     return found
+
+
+def _is_apart(row: Mapping[str, Any], at_first: float) -> bool:
+    """Sampler and policy are two distributions, by more than the rounding of their kernels explains."""
+    distance = row.get("sampler/k3_kl", 0.0)
+    return bool(distance > APART or (distance > GROWN_APART and distance > GROWTH * at_first))
 
 
 def _begins(rows: Rows, holds: Any) -> bool:

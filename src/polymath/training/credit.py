@@ -26,7 +26,8 @@ class Weighed:
     share of the loss. `held` marks tokens that a loss treats apart (kl_cov). `old_logprobs`, (T,), are those of the
     policy that said it; None where that is the policy as it is now. `origin` is the earlier step that it was said in,
     0 for this one. One that is not counted (its verdict is undecided) is weighed against nobody.
-    `penalty_T`, (T,) float64, is what a critic takes off the reward of each token.
+    `penalty_T`, (T,) float64, is what a critic takes off the reward of each token. `sampler_logprobs`, (T,), are those
+    of the engine that said it in the policy's place, where its distribution is corrected for (`training.correction`).
     """
 
     prompt: Prompt
@@ -40,6 +41,7 @@ class Weighed:
     origin: int = 0
     is_counted: bool = True
     penalty_T: Tensor | None = None
+    sampler_logprobs: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from polymath.prompts import Prompt
 from polymath.recipe import Recipe
 from polymath.rollouts.policy import PromptScorer, TrainablePolicy
 from polymath.rollouts.ranks import Ranks
+from polymath.training.correction import correct, is_off
 from polymath.training.credit import Seen, Weighed, assign, needs_survey
 from polymath.training.losses import (
     AGGREGATIONS,
@@ -78,20 +79,32 @@ def improve(
     are then those of before that optimizer step.
     """
     num_updates = recipe.train.updates_per_step
-    if needs_survey(recipe.advantage, recipe.loss):
-        batch = assign(batch, survey(policy, batch, recipe), recipe.advantage, recipe.loss, seed)
-    if num_updates > 1 and any(item.old_logprobs is None for item in batch):
-        seen = survey(policy, batch, recipe)
-        batch = [
-            item if item.old_logprobs is not None else replace(item, old_logprobs=one.logprob_T)
-            for item, one in zip(batch, seen, strict=True)
-        ]
+    batch, of_sampler = _prepare(policy, batch, recipe, seed)
     size = len(batch) // num_updates
     measured = [
         update_once(policy, optimizer, batch[start : start + size], recipe, reference, entropy_coefficient)
         for start in range(0, size * num_updates, size)
     ]
-    return {name: sum(row[name] for row in measured) / num_updates for name in measured[0]}
+    return {name: sum(row[name] for row in measured) / num_updates for name in measured[0]} | of_sampler
+
+
+def _prepare(
+    policy: TrainablePolicy, batch: Sequence[Weighed], recipe: Recipe, seed: int
+) -> tuple[Sequence[Weighed], dict[str, float]]:
+    """What a look at every token adds before the first update: credit, old log-probabilities, the sampler's weight."""
+    is_assigned = needs_survey(recipe.advantage, recipe.loss)
+    lacks_old = recipe.train.updates_per_step > 1 and any(item.old_logprobs is None for item in batch)
+    if not (is_assigned or lacks_old or is_off(batch)):
+        return batch, {}
+    seen = survey(policy, batch, recipe)
+    if is_assigned:
+        batch = assign(batch, seen, recipe.advantage, recipe.loss, seed)
+    if lacks_old:
+        batch = [
+            item if item.old_logprobs is not None else replace(item, old_logprobs=one.logprob_T)
+            for item, one in zip(batch, seen, strict=True)
+        ]
+    return correct(batch, seen, recipe.sampler) if is_off(batch) else (batch, {})
 
 
 def update_once(

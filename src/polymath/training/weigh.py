@@ -100,12 +100,13 @@ def weigh(
     penalties: Sequence[Sequence[float]] | None = None,
     origins: Sequence[int] | None = None,
     with_old: bool = False,
+    with_sampler: bool = False,
 ) -> tuple[list[Weighed], dict[str, float]]:
     """Every response with its advantage, and how the groups stand.
 
     Undecided rollouts are left out of their group's statistics where asked (a reward rests on the verdict). `penalties`
     are taken off the rewards. `origins` are the steps that replayed groups were said in, 0 for this one; those have
-    their old log-probabilities with them, the others `with_old`.
+    their old log-probabilities with them, the others `with_old`, or those of the sampler `with_sampler`.
     """
     reward_PG, is_counted_PG = rewards_of(rollouts, masks_undecided)
     is_unanimous_P = is_unanimous(reward_PG, is_counted_PG)
@@ -118,6 +119,7 @@ def weigh(
         for index, rollout in enumerate(rollouts[place]):
             logprobs = rollout.completion.logprobs
             is_old = logprobs is not None and (origin > 0 or with_old)
+            is_off = logprobs is not None and with_sampler and not is_old
             weighed.append(
                 Weighed(
                     prompt=group.prompt,
@@ -128,6 +130,7 @@ def weigh(
                     old_logprobs=torch.tensor(logprobs, dtype=torch.float32) if is_old else None,
                     origin=origin,
                     is_counted=bool(is_counted_PG[place, index]),
+                    sampler_logprobs=torch.tensor(logprobs, dtype=torch.float32) if is_off else None,
                 )
             )
     unanimous_frac = float(is_unanimous_P.double().mean())

@@ -219,3 +219,31 @@ def test_another_verl_is_refused_in_one_line(version):
 @pytest.mark.parametrize("version", ["0.9.0", "0.9.1", "0.9.7.post1"])
 def test_a_verl_that_we_write_for_passes(version):
     check_version(version, "engine.python")
+
+
+def test_the_correction_of_the_sampler_is_verls():
+    """Weights and losses are compared by benchmarks/parity."""
+    section = {"name": "vllm", "correction": "sequence", "correction_cap": 3.0, "memory_share": 0.3, "sleeps": False}
+    found = overrides_of(make_recipe({**VERL, "sampler": section}), PLACES)
+    for row in (
+        'algorithm.rollout_correction.rollout_is="sequence"',
+        "algorithm.rollout_correction.rollout_is_threshold=3.0",
+        "actor_rollout_ref.rollout.calculate_log_probs=true",
+        "actor_rollout_ref.rollout.gpu_memory_utilization=0.3",
+        "actor_rollout_ref.rollout.free_cache_engine=false",
+    ):
+        assert row in found, row
+    plain = overrides_of(make_recipe({**VERL, "sampler": {"name": "vllm", "correction": "none"}}), PLACES)
+    assert not any("rollout_correction" in row for row in plain)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"speculation": {"method": "ngram"}}, "sampler.speculation"),
+        ({"options": {"max_model_len": 9}}, "sampler.options"),
+    ],
+)
+def test_what_the_sampler_is_handed_on_is_refused(section, key):
+    with pytest.raises(RecipeError, match=key):
+        check_recipe(make_recipe({**VERL, "sampler": {"name": "vllm", **section}}))

@@ -109,8 +109,9 @@ def test_verl_takes_our_settings_reads_our_rows_and_rewards_as_we_do(tmp_path, m
             },
             {"reference": False, "critic": False},
         ),
+        ({"sampler": {"name": "vllm", "correction": "sequence"}}, {"reference": False, "critic": False}),
     ],
-    ids=["critic", "kl-in-reward", "overlong"],
+    ids=["critic", "kl-in-reward", "overlong", "sampler"],
 )
 def test_verl_validates_the_other_roles_and_managers(tmp_path, model_path, policy, environment, sections, roles):
     _, overrides, _ = prepare(tmp_path, model_path, policy, sections)

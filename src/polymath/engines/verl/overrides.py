@@ -129,7 +129,7 @@ def _model(recipe: Recipe, places: Places) -> Rows:
 
 
 def _rollout(recipe: Recipe, places: Places) -> Rows:
-    return [
+    rows: Rows = [
         (f"{ROLLOUT}.name", "vllm"),
         (f"{ROLLOUT}.n", recipe.rollout.group_size),
         (f"{ROLLOUT}.temperature", recipe.rollout.temperature),
@@ -138,6 +138,19 @@ def _rollout(recipe: Recipe, places: Places) -> Rows:
         (f"{ROLLOUT}.seed", recipe.seed),
         (f"{ROLLOUT}.tensor_model_parallel_size", 1),
     ]
+    sampler = recipe.sampler
+    if sampler.name == "vllm":
+        rows += [
+            (f"{ROLLOUT}.gpu_memory_utilization", sampler.memory_share),
+            (f"{ROLLOUT}.free_cache_engine", sampler.sleeps),
+        ]
+    if sampler.is_corrected:
+        rows += [
+            (f"{ROLLOUT}.calculate_log_probs", True),
+            ("algorithm.rollout_correction.rollout_is", sampler.correction),
+            ("algorithm.rollout_correction.rollout_is_threshold", sampler.correction_cap),
+        ]
+    return rows
 
 
 def _reward(recipe: Recipe, places: Places) -> Rows:

@@ -34,6 +34,8 @@ ONLY: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("loss.coefficient", (1.0,), "verl's policy loss has no weight"),
     ("loss.aggregation", AGGREGATIONS, "verl 0.9 takes means over the whole update, and no longer in micro-batches"),
     ("rollout.repetition_penalty", (1.0,), "verl hands its sampler none"),
+    ("sampler.speculation", ({},), "verl passes it on in engine.overrides alone, and does not log it"),
+    ("sampler.options", ({},), "verl's own are in engine.overrides"),
     ("kl.reference", ("initial",), "verl's reference stays the initial policy"),
     ("entropy.target", (None,), "verl's entropy coefficient is fixed"),
     ("optimizer.name", ("adamw",), "verl's own optimizer is AdamW"),
@@ -111,7 +113,7 @@ def _value(recipe: Recipe, key: str) -> Any:
 
 
 def _tell(value: Any) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | dict):
         return f"{len(value)} of them" if value else "none"
     words = {None: "unset", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
