@@ -133,6 +133,14 @@ def test_text_ends_and_lengths_are_ours(policy):
         assert one.text == policy.decode(one.token_ids)
 
 
+def test_more_prompts_than_it_reads_at_once_are_drawn_for(policy):
+    """It cuts the last of them where it may, which a CPU's generators do not bear."""
+    prompts = [Prompt(text=f"{number} {LONG.text}") for number in range(24)]
+    said = policy.sample(prompts, 2, Sampling(max_tokens=2), 4)
+    assert sum(len(policy.encode(prompt)) for prompt in prompts) > 4096
+    assert [len(draws) for draws in said] == [2] * 24
+
+
 def test_the_same_seed_draws_the_same(policy):
     draws = [
         [one.token_ids for one in policy.sample([PROMPT], 8, Sampling(max_tokens=20), seed)[0]] for seed in (1, 1, 2)
@@ -229,6 +237,7 @@ def test_one_sample_teaches_through_it_and_a_stopped_run_goes_on(tmp_path):
     done = subprocess.run(resume, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)  # what vLLM says goes elsewhere
+    assert "Failed to load weights" not in done.stderr
     rows = rows_of(run)
     assert [row["step"] for row in rows] == list(range(1, 25))
     assert rows[0]["accuracy"] < 0.4 < 0.7 < rows[-1]["accuracy"]

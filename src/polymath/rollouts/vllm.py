@@ -29,6 +29,8 @@ from polymath.types import Completion, Finish
 
 FINISHES: dict[str, Finish] = {"stop": "eos", "length": "length"}
 CPU_SHARE = 0.2
+# A prompt that is read in parts draws from a seeded generator and takes that back, which those of a CPU cannot.
+ON_CPU = {"enable_chunked_prefill": False}
 # Counters of vLLM: how often it drafted, how many tokens in all, and how many of them it kept.
 COUNTERS = {
     "vllm:spec_decode_num_drafts": "drafts",
@@ -70,7 +72,7 @@ class VllmPolicy:
         arguments: dict[str, Any] = {"dtype": dtype}
         if not _is_on_cuda(vllm):
             # On a CPU it is the machine's memory, where vLLM's own share of 0.9 is never free.
-            arguments["gpu_memory_utilization"] = CPU_SHARE
+            arguments |= {**ON_CPU, "gpu_memory_utilization": CPU_SHARE}
         return cls(_start(vllm, path, arguments, "use --engine local"), vllm.SamplingParams)
 
     @classmethod
@@ -95,6 +97,7 @@ class VllmPolicy:
             )
         sleeps = settings.sleeps and on_cuda
         arguments = {
+            **({} if on_cuda else ON_CPU),
             "dtype": dtype,
             "gpu_memory_utilization": settings.memory_share,
             "enable_sleep_mode": sleeps,
@@ -109,9 +112,9 @@ class VllmPolicy:
             # There vLLM packs a head of its own, which does not follow the embeddings that it is tied to.
             arguments["hf_overrides"] = {"tie_word_embeddings": False}
         remedy = "lower sampler.memory_share or sampler.options.max_model_len, or leave sampler out"
-        # It warns of every rotary embedding, which has no weights to load.
-        logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
         engine = _start(vllm, path, arguments, remedy)
+        # It warns of every rotary embedding, which has no weights to load. A start forgets what was set before it.
+        logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
         speculates = bool(settings.speculation)
         return cls(engine, vllm.SamplingParams, is_beside=True, sleeps=sleeps, speculates=speculates, eos_ids=eos_ids)
 
